@@ -1,0 +1,63 @@
+"""Every setting once, with its unit in the name. The command line is a thin skin over these records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """How a source is opened. Sizes and rate are wishes to a camera; `fps` is the time base of a folder of images."""
+
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+    seed: int = 0  # of the built-in demo's noise and head motion
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionConfig:
+    """Which network runs on which device. `model` is a file, a name in the manifest, or None for the default."""
+
+    model: Path | str | None = None
+    device: str = "auto"  # "auto" | "cpu" | "cuda" | "cuda:N"
+    require_gpu: bool = False
+    threads: int = 1  # of the CPU provider: MediaPipe needs the other cores
+
+
+@dataclass(frozen=True, slots=True)
+class FaceConfig:
+    """Limits of the usability check."""
+
+    min_inter_ocular_px: float = 28.0
+    max_yaw_deg: float = 35.0
+    max_pitch_deg: float = 30.0
+    min_brightness: float = 30.0
+    min_sharpness: float = 2.5
+    count_period_s: float = 1.0  # how often all faces in the frame are counted
+
+
+@dataclass(frozen=True, slots=True)
+class SpotterConfig:
+    """Thresholds of the spotter, in percent of the inter-ocular distance, milliseconds and multiples of noise."""
+
+    min_displacement_percent: float = 0.6
+    noise_multiple: float = 5.0
+    baseline_s: float = 2.0
+    warmup_s: float = 0.7
+    min_duration_ms: float = 65.0
+    max_duration_ms: float = 500.0
+    max_head_speed_percent_s: float = 60.0
+    blink_drop: float = 0.35  # an eye opening this fraction below its running median is a blink
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineConfig:
+    """One record for a whole run."""
+
+    face: FaceConfig = field(default_factory=FaceConfig)
+    spotter: SpotterConfig = field(default_factory=SpotterConfig)
+    recognition: RecognitionConfig = field(default_factory=RecognitionConfig)

@@ -1,0 +1,192 @@
+"""What passes between the stages: frozen records with units and shapes, and nothing else.
+
+Legend for shapes: H, W frame size in pixels; S crop size in pixels; L = 478 landmarks; R motion regions; C classes.
+Times are integer nanoseconds: the monotonic clock for live sources, media time from the first frame for recordings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What a source says of itself once it is open.
+
+    `fps` is the nominal or reported rate (None when unknown); `frame_count` may be an estimate of the container.
+    """
+
+    label: str
+    kind: str  # "camera" | "file" | "images" | "stream" | "demo"
+    width: int
+    height: int
+    fps: float | None
+    frame_count: int | None
+    is_live: bool
+    codec: str = ""
+    requested: str = ""  # what was asked of a camera, e.g. "1280x720 60 fps MJPG"
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Frame:
+    """One picture. `image_bgr` is (H, W, 3) uint8 and must not be written to."""
+
+    index: int  # 0-based, decode order
+    timestamp_ns: int
+    image_bgr: np.ndarray
+    dropped_before: int = 0  # frames known to be lost between the previous frame and this one
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPose:
+    """Head rotation in degrees. Positive pitch: nose down; yaw: nose to image right; roll: clockwise in the image."""
+
+    pitch_deg: float
+    yaw_deg: float
+    roll_deg: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """Whether a tracked face can be analysed, with the measurements behind it."""
+
+    is_usable: bool
+    reason: str  # "" when usable, else one of face.quality.REASONS
+    inter_ocular_px: float
+    sharpness: float  # standard deviation of the Laplacian of the crop, grey levels
+    brightness: float  # mean grey level of the crop, 0–255
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TrackedFace:
+    """The tracked face in one frame. `landmarks_px` is (L, 3) float32: x, y in frame pixels, z in the same scale."""
+
+    face_id: int  # changes when the tracker may have moved to another person
+    landmarks_px: np.ndarray
+    pose: HeadPose
+    eye_opening: float  # lid distance / eye width, mean of both eyes; about 0.3 open, below 0.15 shut
+    inter_ocular_px: float  # distance between the outer eye corners, frame pixels
+    face_count: int  # faces seen at the last count, the tracked one included
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AlignedCrop:
+    """A face cut out of a frame by one sub-pixel warp.
+
+    `image_bgr` (S, S, 3) uint8; `crop_from_frame` (2, 3) float64 maps frame pixels to crop pixels.
+    """
+
+    image_bgr: np.ndarray
+    crop_from_frame: np.ndarray
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class MotionSample:
+    """Facial movement at one frame, rigid head motion removed.
+
+    `displacement_percent` (R, 2) float64: x (image right), y (down) against the neutral reference, in percent of the
+    inter-ocular distance. `head_speed_percent_s`: rigid motion in percent of the inter-ocular distance a second.
+    `strength`: the fused spot score, 1.0 = at the detection threshold.
+    """
+
+    frame_index: int
+    timestamp_ns: int
+    displacement_percent: np.ndarray
+    head_speed_percent_s: float
+    strength: float
+    is_blink: bool
+
+
+class SpotState(StrEnum):
+    """States of the spotter; WARMUP until its baseline is known, OFF while there is no usable face."""
+
+    OFF = "off"
+    WARMUP = "warmup"
+    IDLE = "idle"
+    RISING = "rising"
+    FALLING = "falling"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class KeyFrame:
+    """One moment of a movement with its registered crop ((S, S, 3) uint8 BGR)."""
+
+    frame_index: int
+    timestamp_ns: int
+    crop_bgr: np.ndarray
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Candidate:
+    """A spotted movement. `rejected_because` is "" for a micro-expression candidate, else the gate that closed."""
+
+    face_id: int
+    onset: KeyFrame
+    apex: KeyFrame
+    offset: KeyFrame
+    regions: tuple[str, ...]  # that moved, strongest first
+    spot_score: float  # peak strength, 1.0 = at the threshold
+    head_motion: float  # largest head speed during the movement, percent of the inter-ocular distance a second
+    has_blink: bool
+    rejected_because: str = ""
+
+    @property
+    def duration_ms(self) -> float:
+        """Onset to offset in milliseconds."""
+        return (self.offset.timestamp_ns - self.onset.timestamp_ns) / 1e6
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Prediction:
+    """What the network says of one onset/apex pair.
+
+    `probabilities` (C,) float64, sums to 1; `attention` (112, 112) float32 in 0–1: the first continuous-attention
+    block's map over the crop.
+    """
+
+    class_names: tuple[str, ...]
+    probabilities: np.ndarray
+    attention: np.ndarray
+    elapsed_ms: float
+
+    @property
+    def label(self) -> str:
+        """Name of the most probable class."""
+        return self.class_names[int(np.argmax(self.probabilities))]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the most probable class."""
+        return float(np.max(self.probabilities))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Event:
+    """A micro-expression candidate with its class; `prediction` is None when only spotting is available."""
+
+    event_id: int  # 1-based within a session
+    candidate: Candidate
+    prediction: Prediction | None
+    fps_effective: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class StepResult:
+    """Everything `Pipeline.step` learned from one frame; later fields are None when an earlier stage gave nothing.
+
+    `decided` holds the movements that ended at this frame, accepted and rejected ones. `stage_ms` maps a stage's name
+    to the milliseconds it took.
+    """
+
+    frame: Frame
+    face: TrackedFace | None
+    quality: FaceQuality | None
+    crop: AlignedCrop | None
+    motion: MotionSample | None
+    state: SpotState
+    decided: tuple[Candidate, ...] = ()
+    stage_ms: dict[str, float] = field(default_factory=dict)

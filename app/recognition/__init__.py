@@ -1,0 +1,1 @@
+"""Which expression class a spotted movement is consistent with: MMNet on ONNX Runtime."""

@@ -1,0 +1,1 @@
+"""Threads and what passes between them. No other package starts a thread."""

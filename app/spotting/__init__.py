@@ -1,0 +1,1 @@
+"""When did something move: regional motion and the micro-expression spotter."""

@@ -1,0 +1,1 @@
+"""The desktop viewer. No other package imports Qt."""

@@ -1,0 +1,1 @@
+"""Training of MMNet in PyTorch, and its export to ONNX. Needs the `train` extra."""

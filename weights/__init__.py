@@ -1,0 +1,1 @@
+"""Exported networks with their manifest and model cards; data only."""
