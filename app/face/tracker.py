@@ -1,0 +1,124 @@
+"""MediaPipe FaceMesh on one face: 478 sub-pixel landmarks, never rounded and never filtered.
+
+A smoothing filter would make the apex late (One-Euro: up to 83 ms), so none is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+
+from app.config import FaceConfig
+from app.datatypes import Frame, TrackedFace
+from app.face import geometry, topology
+
+# A face that moved further than this between two frames (in inter-ocular distances), or changed its size by this
+# factor, is taken for another person: the fastest head shakes stay below at 24 fps.
+_JUMP_INTER_OCULAR = 1.2
+_JUMP_SCALE = 1.6
+
+
+@contextlib.contextmanager
+def _silenced_stderr() -> Iterator[None]:
+    """MediaPipe's C++ part writes start-up chatter to the file descriptor; Python cannot filter it elsewhere."""
+    try:
+        stderr_fd = sys.__stderr__.fileno()  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError):
+        yield
+        return
+    saved_fd = os.dup(stderr_fd)
+    try:
+        with open(os.devnull, "wb") as null:
+            os.dup2(null.fileno(), stderr_fd)
+        yield
+    finally:
+        os.dup2(saved_fd, stderr_fd)
+        os.close(saved_fd)
+
+
+class FaceTracker:
+    """Tracks one face through consecutive frames. Not thread-safe: build, use and close it on one thread.
+
+    Args:
+        config: how often all faces in view are counted.
+        static: treat every frame as an independent photograph (no tracking from frame to frame).
+    """
+
+    def __init__(self, config: FaceConfig | None = None, *, static: bool = False) -> None:
+        self._config = config or FaceConfig()
+        self._static = static
+        os.environ.setdefault("GLOG_minloglevel", "2")
+        with _silenced_stderr():
+            import mediapipe as mp  # noqa: PLC0415 — 1–2 s: only a tracker pays for it
+
+            self._mesh = mp.solutions.face_mesh.FaceMesh(
+                static_image_mode=static, max_num_faces=1, refine_landmarks=True
+            )
+            self._detector = mp.solutions.face_detection.FaceDetection(model_selection=0)
+            # TensorFlow Lite chatters at the first inference, not at construction.
+            blank = np.zeros((64, 64, 3), np.uint8)
+            self._mesh.process(blank)
+            self._detector.process(blank)
+        self._previous: TrackedFace | None = None
+        self._face_id = 0
+        self._face_count = 0
+        self._next_count_ns: int | None = None
+
+    def track(self, frame: Frame) -> TrackedFace | None:
+        """Find the face in a frame; None when there is none."""
+        image_rgb = cv2.cvtColor(frame.image_bgr, cv2.COLOR_BGR2RGB)
+        image_rgb.flags.writeable = False
+        # MediaPipe's first face brings one more line of chatter.
+        with contextlib.nullcontext() if self._face_id else _silenced_stderr():
+            found = self._mesh.process(image_rgb).multi_face_landmarks
+        if not found:
+            self._previous = None
+            return None
+        height, width = image_rgb.shape[:2]
+        landmarks = np.array([(p.x, p.y, p.z) for p in found[0].landmark], np.float32)
+        landmarks *= np.array((width, height, width), np.float32)  # MediaPipe's z has the scale of x
+        if self._next_count_ns is None or self._static or frame.timestamp_ns >= self._next_count_ns:
+            detections = self._detector.process(image_rgb).detections
+            self._face_count = max(1, len(detections or ()))
+            self._next_count_ns = frame.timestamp_ns + int(self._config.count_period_s * 1e9)
+        if self._static or self._is_other_person(landmarks):
+            self._face_id += 1
+        self._previous = TrackedFace(
+            face_id=self._face_id,
+            landmarks_px=landmarks,
+            pose=geometry.head_pose(landmarks),
+            eye_opening=geometry.eye_opening(landmarks),
+            inter_ocular_px=geometry.inter_ocular_px(landmarks),
+            face_count=self._face_count,
+        )
+        return self._previous
+
+    def _is_other_person(self, landmarks_px: np.ndarray) -> bool:
+        """Whether these landmarks cannot belong to the face of the previous frame."""
+        if self._previous is None:
+            return True
+        stable = list(topology.STABLE)
+        shift_px = np.linalg.norm((landmarks_px - self._previous.landmarks_px)[stable, :2].mean(axis=0))
+        scale = geometry.inter_ocular_px(landmarks_px) / (self._previous.inter_ocular_px + 1e-9)
+        return bool(
+            shift_px > _JUMP_INTER_OCULAR * self._previous.inter_ocular_px or not 1 / _JUMP_SCALE < scale < _JUMP_SCALE
+        )
+
+    def close(self) -> None:
+        """Release MediaPipe's graphs. Closing twice is harmless."""
+        for graph in (self._mesh, self._detector):
+            if graph._graph is not None:  # noqa: SLF001 — MediaPipe raises on a second close and offers no query
+                graph.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
