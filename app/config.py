@@ -36,7 +36,7 @@ class FaceConfig:
     max_yaw_deg: float = 35.0
     max_pitch_deg: float = 30.0
     min_brightness: float = 30.0
-    min_sharpness: float = 2.5
+    min_sharpness: float = 5.0
     count_period_s: float = 1.0  # how often all faces in the frame are counted
 
 
@@ -44,14 +44,17 @@ class FaceConfig:
 class SpotterConfig:
     """Thresholds of the spotter, in percent of the inter-ocular distance, milliseconds and multiples of noise."""
 
-    min_displacement_percent: float = 0.6
-    noise_multiple: float = 5.0
-    baseline_s: float = 2.0
+    min_displacement_percent: float = 0.5
+    noise_multiple: float = 5.0  # of a region's own running noise (1.4826 × median absolute deviation)
+    baseline_s: float = 2.0  # running median: four times the longest micro-expression
     warmup_s: float = 0.7
-    min_duration_ms: float = 65.0
+    min_duration_ms: float = 60.0
     max_duration_ms: float = 500.0
-    max_head_speed_percent_s: float = 60.0
+    onset_level: float = 0.15  # a movement begins and ends at this fraction of its peak
+    max_head_speed_percent_s: float = 80.0
     blink_drop: float = 0.35  # an eye opening this fraction below its running median is a blink
+    blink_margin_ms: float = 100.0
+    max_gap_ms: float = 250.0  # frames further apart than this are not joined
 
 
 @dataclass(frozen=True, slots=True)

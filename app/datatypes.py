@@ -57,7 +57,7 @@ class FaceQuality:
     is_usable: bool
     reason: str  # "" when usable, else one of face.quality.REASONS
     inter_ocular_px: float
-    sharpness: float  # standard deviation of the Laplacian of the crop, grey levels
+    sharpness: float  # standard deviation of the Laplacian, percent of the crop's own contrast
     brightness: float  # mean grey level of the crop, 0–255
 
 
@@ -102,13 +102,17 @@ class MotionSample:
 
 
 class SpotState(StrEnum):
-    """States of the spotter; WARMUP until its baseline is known, OFF while there is no usable face."""
+    """States of the spotter.
+
+    OFF: no usable face. WARMUP: baseline not known yet. HOLDING: a movement already longer than a micro-expression.
+    """
 
     OFF = "off"
     WARMUP = "warmup"
     IDLE = "idle"
     RISING = "rising"
     FALLING = "falling"
+    HOLDING = "holding"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -132,6 +136,7 @@ class Candidate:
     spot_score: float  # peak strength, 1.0 = at the threshold
     head_motion: float  # largest head speed during the movement, percent of the inter-ocular distance a second
     has_blink: bool
+    fps_effective: float  # frame rate around the movement, Hz
     rejected_because: str = ""
 
     @property
@@ -171,7 +176,6 @@ class Event:
     event_id: int  # 1-based within a session
     candidate: Candidate
     prediction: Prediction | None
-    fps_effective: float
 
 
 @dataclass(frozen=True, eq=False, slots=True)

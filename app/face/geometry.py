@@ -7,8 +7,8 @@ import numpy as np
 from app.datatypes import HeadPose
 from app.face import topology
 
-# The line forehead–chin of an upright head leans in MediaPipe's depth by this much (median of frontal portraits).
-NEUTRAL_PITCH_DEG = 0.0
+# The line forehead–chin of an upright head leans in MediaPipe's depth by this much (median of 60 frontal portraits).
+NEUTRAL_PITCH_DEG = 3.5
 
 
 def inter_ocular_px(landmarks_px: np.ndarray) -> float:

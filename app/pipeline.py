@@ -1,0 +1,114 @@
+"""The whole flow of data: a frame in, what was learned from it out. Without threads and without Qt.
+
+Live view, replay, the headless command, the benchmark and the tests all call these lines, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+from app.config import PipelineConfig, RecognitionConfig
+from app.datatypes import Candidate, Event, Frame, SpotState, StepResult
+from app.face.alignment import align
+from app.face.quality import assess
+from app.face.tracker import FaceTracker
+from app.recognition.classifier import load_classifier
+from app.spotting.motion import MotionAnalyser
+from app.spotting.spotter import Spotter
+
+
+class Recogniser:
+    """Names the expression class of accepted candidates and numbers the events.
+
+    Build and use it on one thread. Without a usable model it still makes events, with no class.
+
+    Raises:
+        ModelError, DeviceError: when a model is there but cannot be used as asked.
+    """
+
+    def __init__(self, config: RecognitionConfig | None = None) -> None:
+        self.classifier, self.status = load_classifier(config or RecognitionConfig())
+        self._event_count = 0
+
+    def recognise(self, candidate: Candidate) -> Event:
+        """The event of an accepted candidate."""
+        prediction = None
+        if self.classifier is not None:
+            prediction = self.classifier.classify(candidate.onset.crop_bgr, candidate.apex.crop_bgr)
+        self._event_count += 1
+        return Event(self._event_count, candidate, prediction)
+
+    def close(self) -> None:
+        """Release the network."""
+        if self.classifier is not None:
+            self.classifier.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Pipeline:
+    """Track, register, measure, spot. Build, use and close it on one thread."""
+
+    def __init__(self, config: PipelineConfig | None = None) -> None:
+        self._config = config or PipelineConfig()
+        self._tracker = FaceTracker(self._config.face)
+        self._motion = MotionAnalyser()
+        self._spotter = Spotter(self._config.spotter)
+        self._previous_ns: int | None = None
+        self._face_id: int | None = None
+
+    def step(self, frame: Frame) -> StepResult:
+        """Take in the next frame; `frame.dropped_before` > 0 or a jump in time keeps the sides apart."""
+        stage_ms: dict[str, float] = {}
+        clock = perf_counter()
+
+        def lap(stage: str) -> None:
+            nonlocal clock
+            now = perf_counter()
+            stage_ms[stage] = (now - clock) * 1e3
+            clock = now
+
+        interrupted = self._forget() if self._has_gap(frame) else ()
+        face = self._tracker.track(frame)
+        lap("track")
+        if face is None:
+            return StepResult(frame, None, None, None, None, SpotState.OFF, interrupted + self._forget(), stage_ms)
+        if face.face_id != self._face_id:
+            interrupted += self._forget()
+            self._face_id = face.face_id
+        motion = self._motion.measure(frame, face, is_calm=self._spotter.is_calm)
+        lap("register")
+        crop = motion.crop if motion is not None else align(frame.image_bgr, face.landmarks_px)
+        quality = assess(face, crop.image_bgr, self._config.face)
+        if motion is None or not quality.is_usable:
+            return StepResult(frame, face, quality, crop, None, SpotState.OFF, interrupted + self._forget(), stage_ms)
+        sample, decided = self._spotter.update(frame, face, motion)
+        lap("spot")
+        return StepResult(frame, face, quality, crop, sample, self._spotter.state, interrupted + decided, stage_ms)
+
+    def _has_gap(self, frame: Frame) -> bool:
+        previous_ns, self._previous_ns = self._previous_ns, frame.timestamp_ns
+        if previous_ns is None:
+            return False
+        step_ms = (frame.timestamp_ns - previous_ns) / 1e6
+        return frame.dropped_before > 0 or not 0 < step_ms <= self._config.spotter.max_gap_ms
+
+    def _forget(self) -> tuple[Candidate, ...]:
+        self._motion.reset()
+        return self._spotter.reset()
+
+    def close(self) -> None:
+        """Release the tracker."""
+        self._tracker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

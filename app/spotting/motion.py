@@ -1,0 +1,104 @@
+"""Movement of facial regions against a neutral reference, rigid head motion removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.datatypes import AlignedCrop, Frame, TrackedFace
+from app.face import topology
+from app.face.alignment import Reference
+
+# The reference is renewed when the face looks different enough for optical flow to suffer.
+_RENEW_TURN_DEG = 4.0
+_RENEW_SCALE = 1.06
+_RENEW_AGE_S = 8.0
+_RENEW_RESIDUAL_PX = 0.35
+# A registration this bad is a lost face: a hand before it, a cut to another scene.
+_LOST_RESIDUAL_PX = 2.0
+# Where the speed of the head is read, crop pixels: eye corners and chin.
+_HEAD_POINTS_PX = np.array([(56.0, 84.0), (168.0, 84.0), (112.0, 190.0)])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RegionalMotion:
+    """One frame's movement: `displacement_percent` (R, 2) in percent of the inter-ocular distance, free of NaN."""
+
+    crop: AlignedCrop
+    displacement_percent: np.ndarray
+    head_speed_percent_s: float
+    residual_px: float
+
+
+class MotionAnalyser:
+    """Registers each frame on a reference and reads the regions' displacement. One face at a time."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the reference: the next frame becomes the new one."""
+        self._reference: Reference | None = None
+        self._offset = np.zeros((len(topology.REGION_NAMES), 2))
+        self._latest = self._offset
+        self._head_frame_px: np.ndarray | None = None
+
+    def measure(self, frame: Frame, face: TrackedFace, *, is_calm: bool) -> RegionalMotion | None:
+        """Measure one frame.
+
+        Args:
+            frame: the frame the face was tracked in.
+            face: the face; must be the same person as in the frames since the last `reset`.
+            is_calm: no movement is under way, so the reference may be renewed.
+
+        Returns:
+            None when the registration failed; the caller should treat the face as lost.
+        """
+        if self._reference is None:
+            self._renew(frame, face, None)
+        assert self._reference is not None
+        registered = self._reference.register(frame.image_bgr, face.landmarks_px)
+        if not registered.residual_px < _LOST_RESIDUAL_PX:
+            return None
+        regional = self._offset + self._reference.regional(registered.displacement_px)
+        # A region that was not seen keeps its last value rather than jumping to zero.
+        self._latest = np.where(np.isnan(regional), self._latest, regional)
+        head_speed = self._head_speed(frame, face, registered.crop)
+        if is_calm and self._is_worn(frame, face, registered.crop, registered.residual_px):
+            # Continuing from the registered crop keeps crops before and after the renewal on each other.
+            self._renew(frame, face, registered.crop.crop_from_frame)
+        return RegionalMotion(registered.crop, self._latest, head_speed, registered.residual_px)
+
+    def _is_worn(self, frame: Frame, face: TrackedFace, crop: AlignedCrop, residual_px: float) -> bool:
+        turn_deg = max(
+            abs(face.pose.yaw_deg - self._pose.yaw_deg),
+            abs(face.pose.pitch_deg - self._pose.pitch_deg),
+            abs(face.pose.roll_deg - self._pose.roll_deg),
+        )
+        scale = np.sqrt(np.linalg.det(crop.crop_from_frame[:, :2]) / self._scale_determinant)
+        return bool(
+            turn_deg > _RENEW_TURN_DEG
+            or not 1 / _RENEW_SCALE < scale < _RENEW_SCALE
+            or residual_px > _RENEW_RESIDUAL_PX
+            or frame.timestamp_ns - self._born_ns > _RENEW_AGE_S * 1e9
+        )
+
+    def _renew(self, frame: Frame, face: TrackedFace, crop_from_frame: np.ndarray | None) -> None:
+        """Make this frame the reference; displacement goes on from where it is, so nothing jumps."""
+        self._reference = Reference(frame.image_bgr, face.landmarks_px, crop_from_frame)
+        self._offset = self._latest
+        self._pose = face.pose
+        self._scale_determinant = float(np.linalg.det(self._reference.crop.crop_from_frame[:, :2]))
+        self._born_ns = frame.timestamp_ns
+
+    def _head_speed(self, frame: Frame, face: TrackedFace, crop: AlignedCrop) -> float:
+        """Rigid motion since the last frame, percent of the inter-ocular distance a second."""
+        linear, shift = crop.crop_from_frame[:, :2], crop.crop_from_frame[:, 2]
+        head_px = (_HEAD_POINTS_PX - shift) @ np.linalg.inv(linear).T
+        speed = 0.0
+        if self._head_frame_px is not None and frame.timestamp_ns > self._head_ns:
+            moved_px = float(np.linalg.norm(head_px - self._head_frame_px, axis=1).mean())
+            speed = 100 * moved_px / face.inter_ocular_px / ((frame.timestamp_ns - self._head_ns) / 1e9)
+        self._head_frame_px, self._head_ns = head_px, frame.timestamp_ns
+        return speed

@@ -1,0 +1,221 @@
+"""When did something move: a causal state machine over the displacement of facial regions.
+
+The recipe of optical-flow spotting (He 2021, Zhao/Sheng 2022: regional flow, rigid motion removed, peaks with gates),
+with whole-video extremes replaced by a running median and its deviation, so that it works as the frames come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.config import SpotterConfig
+from app.datatypes import Candidate, Frame, KeyFrame, MotionSample, SpotState, TrackedFace
+from app.face.topology import MOUTH_REGIONS, REGION_NAMES
+from app.spotting.buffer import TimeBuffer
+from app.spotting.motion import RegionalMotion
+
+# Gate → what it means to the user.
+REJECTIONS: dict[str, str] = {
+    "too long": "longer than a micro-expression: a macro-expression or a change of posture",
+    "too short": "a flicker of one or two frames",
+    "blink": "the eyes closed at the same time",
+    "head motion": "the head moved fast at the same time",
+    "interrupted": "the face was lost, or frames were, before the movement ended",
+}
+_FALLING_LEVEL = 0.7  # of the peak
+_MAD_TO_SD = 1.4826  # of a normal distribution
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Observation:
+    """What the spotter remembers of one frame."""
+
+    frame_index: int
+    timestamp_ns: int
+    displacement_percent: np.ndarray
+    head_speed_percent_s: float
+    eye_opening: float
+    is_blink: bool
+    crop_bgr: np.ndarray
+
+
+@dataclass(eq=False, slots=True)
+class _Movement:
+    """The movement under way; `baseline` and `threshold` are frozen at its detection."""
+
+    baseline: np.ndarray  # (R, 2)
+    threshold: np.ndarray  # (R,)
+    peak_strength: float
+    peak_region: int
+    peak_vector: np.ndarray  # (2,) percent
+    peak_ns: int
+    start_ns: int
+
+    def along(self, observation: _Observation) -> float:
+        """Displacement of the leading region along the direction of its peak, as a fraction of the peak."""
+        deviation = observation.displacement_percent[self.peak_region] - self.baseline[self.peak_region]
+        return float(deviation @ self.peak_vector / (self.peak_vector @ self.peak_vector))
+
+
+class Spotter:
+    """Turns regional motion into micro-expression candidates, each reported once, when the movement has ended."""
+
+    def __init__(self, config: SpotterConfig | None = None) -> None:
+        self._config = config or SpotterConfig()
+        self._history: TimeBuffer[_Observation] = TimeBuffer(self._config.baseline_s)
+        self._movement: _Movement | None = None
+        self._face_id = 0
+        self.state = SpotState.OFF
+
+    @property
+    def is_calm(self) -> bool:
+        """No movement is under way."""
+        return self._movement is None
+
+    @property
+    def fps_effective(self) -> float:
+        """Frame rate over the buffer, Hz; 0 when unknown."""
+        return (len(self._history) - 1) / (self._history.span_ns / 1e9) if len(self._history) > 1 else 0.0
+
+    def reset(self) -> tuple[Candidate, ...]:
+        """Forget everything: the face was lost, or frames were. A movement under way is reported as interrupted."""
+        interrupted: tuple[Candidate, ...] = ()
+        if self._movement is not None and self.state is not SpotState.HOLDING:
+            interrupted = (self._candidate(self._history[-1], "interrupted"),)
+        self._movement = None
+        self._history.clear()
+        self.state = SpotState.OFF
+        return interrupted
+
+    def update(self, frame: Frame, face: TrackedFace, motion: RegionalMotion) -> tuple[MotionSample, tuple[Candidate, ...]]:
+        """Take in one frame; returns its sample and the movements that ended with it.
+
+        The caller resets the spotter when time jumps, frames are missing, or the face is another one.
+        """
+        self._face_id = face.face_id
+        newest = _Observation(
+            frame.index,
+            frame.timestamp_ns,
+            motion.displacement_percent,
+            motion.head_speed_percent_s,
+            face.eye_opening,
+            self._is_blink(face.eye_opening),
+            motion.crop.image_bgr,
+        )
+        self._history.append(newest)
+        strength, decided = 0.0, ()
+        if self._history.span_ns < self._config.warmup_s * 1e9:
+            self.state = SpotState.WARMUP
+        else:
+            strength, decided = self._advance(newest)
+        sample = MotionSample(
+            frame.index, frame.timestamp_ns, motion.displacement_percent, motion.head_speed_percent_s, strength, newest.is_blink
+        )
+        return sample, decided
+
+    def _advance(self, newest: _Observation) -> tuple[float, tuple[Candidate, ...]]:
+        """One step of the state machine: (strength, movements that ended)."""
+        baseline, threshold = self._baseline()
+        deviation = newest.displacement_percent - baseline
+        strengths = np.linalg.norm(deviation, axis=1) / threshold
+        region = int(np.argmax(strengths))
+        strength = float(strengths[region])
+        movement = self._movement
+        if movement is None:
+            self.state = SpotState.IDLE
+            if strength >= 1:
+                self.state = SpotState.RISING
+                self._movement = _Movement(
+                    baseline, threshold, strength, region, deviation[region], newest.timestamp_ns, newest.timestamp_ns
+                )
+            return strength, ()
+        if self.state is SpotState.HOLDING:
+            # The running median reaches a held expression within half its window; until then nothing new begins.
+            if strength < 1:
+                self._movement, self.state = None, SpotState.IDLE
+            return strength, ()
+        frozen = np.linalg.norm(newest.displacement_percent - movement.baseline, axis=1) / movement.threshold
+        leader = int(np.argmax(frozen))
+        if frozen[leader] > movement.peak_strength:
+            movement.peak_strength = float(frozen[leader])
+            movement.peak_region = leader
+            movement.peak_vector = newest.displacement_percent[leader] - movement.baseline[leader]
+            movement.peak_ns = newest.timestamp_ns
+        level = movement.along(newest)
+        self.state = SpotState.FALLING if level < _FALLING_LEVEL else SpotState.RISING
+        if level <= self._config.onset_level and newest.timestamp_ns > movement.peak_ns:
+            candidate = self._candidate(newest, "")
+            self._movement, self.state = None, SpotState.IDLE
+            return strength, (candidate,)
+        if newest.timestamp_ns - movement.start_ns > self._config.max_duration_ms * 1e6:
+            candidate = self._candidate(newest, "too long")
+            self.state = SpotState.HOLDING
+            return strength, (candidate,)
+        return strength, ()
+
+    def _baseline(self) -> tuple[np.ndarray, np.ndarray]:
+        """Running median (R, 2) and detection threshold (R,) of each region, percent of the inter-ocular distance."""
+        recent = np.stack([o.displacement_percent for o in self._history])
+        baseline = np.median(recent, axis=0)
+        deviation = np.linalg.norm(recent - baseline, axis=2)
+        noise = _MAD_TO_SD * np.median(deviation, axis=0)
+        threshold = np.maximum(self._config.min_displacement_percent, self._config.noise_multiple * noise)
+        return baseline, threshold
+
+    def _is_blink(self, eye_opening: float) -> bool:
+        usual = float(np.median([o.eye_opening for o in self._history])) if len(self._history) else eye_opening
+        return eye_opening < (1 - self._config.blink_drop) * usual
+
+    def _candidate(self, last: _Observation, rejected_because: str) -> Candidate:
+        """Read onset, apex and offset of the movement from the buffer and pass it through the gates."""
+        movement = self._movement
+        assert movement is not None
+        observations = list(self._history)
+        levels = np.array([movement.along(o) for o in observations])
+        peak = next(i for i, o in enumerate(observations) if o.timestamp_ns == movement.peak_ns)
+        onset = peak
+        while onset > 0 and levels[onset] > self._config.onset_level:
+            onset -= 1
+        offset = next(i for i, o in enumerate(observations) if o is last)
+        during = observations[onset : offset + 1]
+        margin_ns = int(self._config.blink_margin_ms * 1e6)
+        has_blink = any(
+            o.is_blink
+            for o in observations
+            if observations[onset].timestamp_ns - margin_ns <= o.timestamp_ns <= last.timestamp_ns + margin_ns
+        )
+        head_motion = max(o.head_speed_percent_s for o in during)
+        strengths = np.max(
+            [np.linalg.norm(o.displacement_percent - movement.baseline, axis=1) / movement.threshold for o in during], axis=0
+        )
+        moved = [i for i in np.argsort(-strengths) if strengths[i] >= 1]
+        duration_ms = (last.timestamp_ns - observations[onset].timestamp_ns) / 1e6
+        leading = REGION_NAMES[movement.peak_region]
+        reason = rejected_because
+        if not reason:
+            if duration_ms > self._config.max_duration_ms:
+                reason = "too long"
+            elif duration_ms < self._config.min_duration_ms:
+                reason = "too short"
+            elif has_blink and leading not in MOUTH_REGIONS:
+                reason = "blink"
+            elif head_motion > self._config.max_head_speed_percent_s:
+                reason = "head motion"
+        return Candidate(
+            face_id=self._face_id,
+            onset=_key_frame(observations[onset]),
+            apex=_key_frame(observations[peak]),
+            offset=_key_frame(last),
+            regions=tuple(REGION_NAMES[i] for i in moved),
+            spot_score=movement.peak_strength,
+            head_motion=head_motion,
+            has_blink=has_blink,
+            fps_effective=self.fps_effective,
+            rejected_because=reason,
+        )
+
+
+def _key_frame(observation: _Observation) -> KeyFrame:
+    return KeyFrame(observation.frame_index, observation.timestamp_ns, observation.crop_bgr)
