@@ -34,3 +34,7 @@ class OutputError(MmnetError):
 
 class FaceError(MmnetError):
     """A picture that must show one usable face does not."""
+
+
+class DataError(MmnetError):
+    """Training data are missing, damaged, or would leak from one set into another."""
