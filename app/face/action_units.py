@@ -133,7 +133,7 @@ ACTION_UNITS: dict[str, ActionUnit] = {
     ),
     # chin raiser: mentalis
     "17": ActionUnit(
-        (Pull((199, 175, 208), 0.0, -1.0, 0.16, 0.12), Pull((17, 84, 18), 0.0, -0.75, 0.14, 0.06)),
+        (Pull((199, 200, 201), 0.0, -1.0, 0.14, 0.09), Pull((17, 84, 18), 0.0, -0.75, 0.14, 0.06)),
         (Crease(((18,), (83,), (182,)), -0.06, 0.025), Crease(((199, 208),), 0.045, 0.08)),
     ),
     # lip stretcher: risorius
@@ -158,5 +158,5 @@ ACTION_UNITS: dict[str, ActionUnit] = {
     # lips part
     "25": ActionUnit((Pull((17, 84, 181), 0.0, 1.0, 0.13, 0.1),), opens_mouth=True),
     # jaw drop
-    "26": ActionUnit((Pull((152, 148, 18), 0.0, 1.0, 0.3, 0.2),), opens_mouth=True),
+    "26": ActionUnit((Pull((152, 200, 18), 0.0, 1.0, 0.28, 0.25),), opens_mouth=True),
 }

@@ -24,6 +24,7 @@ _SHADED_AT = 0.03  # the peak displacement at which creases reach their gain
 _MAX_SHADING = 2.5  # multiples of that gain which creases approach in a large movement
 _LID_FOLD = 0.14  # height of the skin above the eye that a blink unfolds
 _LID_LIFT = 0.1  # share of a blink that the lower lid takes
+_LID_OVERLAP = 0.012  # of both lids over the eyeball's visible border
 _MIN_LIP_GAP_PX = 1.5
 _EYES = (
     ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
@@ -67,7 +68,7 @@ class FaceAnimator:
 
     def __init__(self, image_bgr: np.ndarray, landmarks_px: np.ndarray) -> None:
         if landmarks_px.shape != (topology.LANDMARK_COUNT, 3):
-            raise FaceError(f"Expected (478, 3) face landmarks, got {landmarks_px.shape}; use refined FaceMesh landmarks.")
+            raise FaceError(f"Landmarks must be (478, 3), not {landmarks_px.shape}: refine FaceMesh's.")
         self.image_bgr = image_bgr
         self.inter_ocular_px = geometry.inter_ocular_px(landmarks_px)
         points = landmarks_px[:, :2].astype(np.float64)
@@ -126,9 +127,7 @@ class FaceAnimator:
         columns, rows = np.arange(width)[None, :], np.arange(height)[:, None]
         source = np.empty((height, width, 2), np.float32)
         for axis in range(2):
-            np.add(
-                inverse[axis, 0] * columns + inverse[axis, 2], inverse[axis, 1] * rows, out=source[..., axis], casting="same_kind"
-            )
+            source[..., axis] = (inverse[axis, 0] * columns + inverse[axis, 2]) + inverse[axis, 1] * rows
         frame_from_box = frame_from_portrait @ np.vstack([np.column_stack([np.eye(2), self._low]), (0, 0, 1)])
         box, frame_from_box = self._visible_box(frame_from_box, width, height)
         box_size = (box[1].stop - box[1].start, box[0].stop - box[0].start)
@@ -163,7 +162,8 @@ class FaceAnimator:
             right, left = (self._displacement(ACTION_UNITS[name], s) for s in SIDES)
             peak = float(np.sqrt(((right + left) ** 2).sum(axis=2)).max())
             for s, field in zip(SIDES, (right, left), strict=True):
-                self._units[name + s] = _Unit(field * (self.inter_ocular_px / peak), self._shading(ACTION_UNITS[name], s))
+                scaled = field * np.float32(self.inter_ocular_px / peak)
+                self._units[name + s] = _Unit(scaled, self._shading(ACTION_UNITS[name], s))
         return self._units[name + side]
 
     def _displacement(self, unit: ActionUnit, side: str) -> np.ndarray:
@@ -234,6 +234,11 @@ class FaceAnimator:
         position, height = (values[box] for values in self._projected(corners[0], along, down))
         upper_px = self._curve(upper, corners[0], along, down, position)
         lower_px = np.maximum(self._curve(lower, corners[0], along, down, position), upper_px)
+        # Landmarks lie on the lash line: without some overlap, the lid would carry a rim of eyeball down with it.
+        half_width = np.float32(np.linalg.norm(corners[1] - corners[0]) / 2)
+        middle = half_width if along @ (corners[1] - corners[0]) > 0 else -half_width
+        overlap_px = _LID_OVERLAP * self.inter_ocular_px * np.clip(1 - ((position - middle) / half_width) ** 2, 0, 1)
+        upper_px, lower_px = upper_px - overlap_px, lower_px + overlap_px
         return _Eye(box, height, upper_px, lower_px, down.astype(np.float32))
 
     def _projected(self, origin: np.ndarray, along: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
