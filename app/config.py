@@ -50,6 +50,7 @@ class SpotterConfig:
     warmup_s: float = 0.7
     min_duration_ms: float = 60.0
     max_duration_ms: float = 500.0
+    min_rest_ms: float = 300.0  # between two movements that are not one
     onset_level: float = 0.15  # a movement begins and ends at this fraction of its peak
     max_head_speed_percent_s: float = 80.0
     blink_drop: float = 0.35  # an eye opening this fraction below its running median is a blink

@@ -100,6 +100,11 @@ class MotionSample:
     strength: float
     is_blink: bool
 
+    @property
+    def largest_percent(self) -> float:
+        """Displacement of the region that moved furthest, percent of the inter-ocular distance."""
+        return float(np.linalg.norm(self.displacement_percent, axis=1).max())
+
 
 class SpotState(StrEnum):
     """States of the spotter.

@@ -32,6 +32,10 @@ class Recogniser:
         self.classifier, self.status = load_classifier(config or RecognitionConfig())
         self._event_count = 0
 
+    def restart(self) -> None:
+        """Number events from 1 again: a new session begins."""
+        self._event_count = 0
+
     def recognise(self, candidate: Candidate) -> Event:
         """The event of an accepted candidate."""
         prediction = None

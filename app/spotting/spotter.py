@@ -20,11 +20,13 @@ from app.spotting.motion import RegionalMotion
 REJECTIONS: dict[str, str] = {
     "too long": "longer than a micro-expression: a macro-expression or a change of posture",
     "too short": "a flicker of one or two frames",
+    "part of a longer movement": "another movement ended just before: speech or a macro-expression",
     "blink": "the eyes closed at the same time",
     "head motion": "the head moved fast at the same time",
     "interrupted": "the face was lost, or frames were, before the movement ended",
 }
 _FALLING_LEVEL = 0.7  # of the peak
+_NEVER_NS = -(10**18)
 _MAD_TO_SD = 1.4826  # of a normal distribution
 
 
@@ -67,6 +69,7 @@ class Spotter:
         self._history: TimeBuffer[_Observation] = TimeBuffer(self._config.baseline_s)
         self._movement: _Movement | None = None
         self._face_id = 0
+        self._ended_ns = _NEVER_NS  # when the last movement ended
         self.state = SpotState.OFF
 
     @property
@@ -85,6 +88,7 @@ class Spotter:
         if self._movement is not None and self.state is not SpotState.HOLDING:
             interrupted = (self._candidate(self._history[-1], "interrupted"),)
         self._movement = None
+        self._ended_ns = _NEVER_NS
         self._history.clear()
         self.state = SpotState.OFF
         return interrupted
@@ -175,7 +179,8 @@ class Spotter:
         observations = list(self._history)
         levels = np.array([movement.along(o) for o in observations])
         peak = next(i for i, o in enumerate(observations) if o.timestamp_ns == movement.peak_ns)
-        onset = peak
+        # The leading region may have changed on the way: never begin later than the first region crossed its threshold.
+        onset = next(i for i, o in enumerate(observations) if o.timestamp_ns >= movement.start_ns)
         while onset > 0 and levels[onset] > self._config.onset_level:
             onset -= 1
         offset = next(i for i, o in enumerate(observations) if o is last)
@@ -199,10 +204,14 @@ class Spotter:
                 reason = "too long"
             elif duration_ms < self._config.min_duration_ms:
                 reason = "too short"
+            elif observations[onset].timestamp_ns - self._ended_ns < self._config.min_rest_ms * 1e6:
+                reason = "part of a longer movement"
             elif has_blink and leading not in MOUTH_REGIONS:
                 reason = "blink"
             elif head_motion > self._config.max_head_speed_percent_s:
                 reason = "head motion"
+        if reason != "blink":
+            self._ended_ns = last.timestamp_ns
         return Candidate(
             face_id=self._face_id,
             onset=_key_frame(observations[onset]),
