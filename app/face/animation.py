@@ -279,5 +279,5 @@ def _lid_displacement(eye: _Eye, closure: float, fold_px: float) -> np.ndarray:
     covered = np.clip(margin - eye.height_px + 0.5, 0, 1)  # one soft pixel at the lid's margin
     below = np.clip(eye.height_px - (eye.lower_px - lift) + 0.5, 0, 1)
     fade = np.exp(-0.5 * (np.maximum(eye.height_px - eye.lower_px, 0) / (0.3 * fold_px)) ** 2)
-    height = covered * travel * ratio**1.5 - (1 - covered) * below * lift * fade
+    height = covered * travel * ratio * ratio * (3 - 2 * ratio) - (1 - covered) * below * lift * fade
     return height[..., None] * eye.down
