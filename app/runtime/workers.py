@@ -1,0 +1,296 @@
+"""The threads behind the viewer: capture, analysis and recognition, and what they hand to the thread that paints.
+
+Nothing here waits for the painting thread: pictures pass through one slot, small records through inboxes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from app.config import PipelineConfig, RecognitionConfig, SourceConfig
+from app.datatypes import Candidate, Event, SourceInfo, SpotState, StepResult
+from app.errors import MmnetError
+from app.runtime.capture import Capture, import_lock, open_any_source
+from app.runtime.channels import Inbox, Mailbox
+from app.runtime.metrics import LatencyWindow, Percentiles, RateMeter, memory_mib
+from app.runtime.playback import PlaybackClock
+
+if TYPE_CHECKING:
+    from app.capture.source import Source
+    from app.pipeline import Pipeline, Recogniser
+
+logger = logging.getLogger("mmnet.runtime")
+
+
+class RunState(StrEnum):
+    """Where a run is; ENDED also after an error, which is then in `faults`."""
+
+    OPENING = "opening"
+    RUNNING = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What went wrong in which thread. An `MmnetError` is an expected failure, anything else a bug."""
+
+    thread: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class MotionPoint:
+    """What the motion plot shows of one frame; `strength` and `head_speed_percent_s` are None without a usable face."""
+
+    timestamp_ns: int
+    strength: float | None
+    head_speed_percent_s: float | None
+    is_blink: bool
+    is_gap: bool
+    state: SpotState
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionStatus:
+    """What recognition really runs on: `provider` is "" while no network is loaded, and `status` says why."""
+
+    provider: str
+    model_name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Speed and losses of a run so far. `latency_ms` (live sources): from the grab of a frame to its result."""
+
+    captured_fps: float
+    analysed_fps: float
+    stage_ms: dict[str, Percentiles]
+    latency_ms: Percentiles | None
+    dropped: int
+    queued: int
+    silence_s: float
+    memory_mib: float
+
+
+def _build_pipeline(config: PipelineConfig) -> Pipeline:
+    with import_lock:
+        from app.pipeline import Pipeline
+    return Pipeline(config)
+
+
+def _build_recogniser(config: RecognitionConfig) -> Recogniser:
+    with import_lock:
+        from app.pipeline import Recogniser
+    return Recogniser(config)
+
+
+class LiveAnalysis:
+    """One run over one source: `start`, read the channels as often as you like, `stop`.
+
+    Channels for the painting thread:
+        newest: the newest StepResult (with its frame), older ones are replaced;
+        motion: one MotionPoint per analysed frame;
+        events, rejected: recognised events and the candidates that a gate refused;
+        faults: errors of any of the threads.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        source_config: SourceConfig,
+        pipeline_config: PipelineConfig,
+        *,
+        opener: Callable[[str, SourceConfig], Source] = open_any_source,
+        build_pipeline: Callable[[PipelineConfig], Pipeline] = _build_pipeline,
+        build_recogniser: Callable[[RecognitionConfig], Recogniser] = _build_recogniser,
+    ) -> None:
+        self.spec = spec
+        self.newest: Mailbox[StepResult] = Mailbox()
+        self.motion: Inbox[MotionPoint] = Inbox()
+        self.events: Inbox[Event] = Inbox()
+        self.rejected: Inbox[Candidate] = Inbox()
+        self.faults: Inbox[Fault] = Inbox()
+        self.recognition: RecognitionStatus | None = None
+        self._config = pipeline_config
+        self._build_pipeline, self._build_recogniser = build_pipeline, build_recogniser
+        self._clock = PlaybackClock()
+        self._capture = Capture(spec, source_config, clock=self._clock, opener=opener, report=self._report_capture)
+        self._candidates: queue.SimpleQueue[Candidate | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._analysed = RateMeter()
+        self._stages, self._latency = LatencyWindow(), LatencyWindow()
+        self._threads = [
+            threading.Thread(target=self._analyse, name="analysis", daemon=True),
+            threading.Thread(target=self._recognise, name="recognition", daemon=True),
+        ]
+
+    def start(self) -> None:
+        self._capture.start()
+        for thread in self._threads:
+            thread.start()
+
+    def pause(self) -> None:
+        """Recordings stop where they are; a live source goes on, unanalysed, and the pause becomes a gap."""
+        self._clock.pause()
+
+    def resume(self) -> None:
+        self._clock.resume()
+
+    @property
+    def is_paused(self) -> bool:
+        return self._clock.is_paused
+
+    @property
+    def speed(self) -> float:
+        """Of a recording, media seconds per second."""
+        return self._clock.speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        self._clock.speed = speed
+
+    @property
+    def info(self) -> SourceInfo | None:
+        """None until the source is open."""
+        return self._capture.info_if_open
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether any of the threads still runs."""
+        return self._capture.is_alive or any(thread.is_alive() for thread in self._threads)
+
+    @property
+    def state(self) -> RunState:
+        if not self.is_alive:
+            return RunState.ENDED
+        if self.info is None:
+            return RunState.OPENING
+        return RunState.PAUSED if self.is_paused else RunState.RUNNING
+
+    def figures(self) -> Figures:
+        """Speed and losses now; cheap enough for several calls a second."""
+        return Figures(
+            captured_fps=self._capture.rate.rate_hz(),
+            analysed_fps=self._analysed.rate_hz(),
+            stage_ms=self._stages.percentiles(),
+            latency_ms=self._latency.percentiles().get("latency"),
+            dropped=self._capture.dropped,
+            queued=self._capture.queue.depth,
+            silence_s=self._capture.silence_s,
+            memory_mib=memory_mib(),
+        )
+
+    def request_stop(self) -> None:
+        """Tell every thread to end, without waiting for any of them."""
+        self._stopping.set()
+        self._capture.request_stop()
+
+    def stop(self, timeout_s: float = 1.5) -> tuple[str, ...]:
+        """End the run. Returns the names of threads that are still busy after `timeout_s` (in a driver, mostly)."""
+        self.request_stop()
+        deadline_s = time.monotonic() + timeout_s
+        late = [] if self._capture.join(timeout_s) else ["capture"]
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline_s - time.monotonic()))
+            if thread.is_alive():
+                late.append(thread.name)
+        if late:
+            logger.warning("still busy after %.1f s: %s", timeout_s, ", ".join(late))
+        return tuple(late)
+
+    def _analyse(self) -> None:
+        try:
+            with self._reporting("analysis"), self._build_pipeline(self._config) as pipeline:
+                for frame in self._capture.queue:
+                    if not self._clock.wait_while_paused():
+                        break
+                    self._publish(pipeline.step(frame))
+        finally:
+            # Also after a failure: nobody would take the frames.
+            self._capture.request_stop()
+            self._candidates.put(None)
+
+    def _publish(self, result: StepResult) -> None:
+        self._analysed.tick()
+        self._stages.add({**result.stage_ms, "all": sum(result.stage_ms.values())})
+        if self.info and self.info.is_live:
+            self._latency.add({"latency": (time.monotonic_ns() - result.frame.timestamp_ns) / 1e6})
+        motion = result.motion
+        self.motion.put(
+            MotionPoint(
+                timestamp_ns=result.frame.timestamp_ns,
+                strength=motion.strength if motion else None,
+                head_speed_percent_s=motion.head_speed_percent_s if motion else None,
+                is_blink=bool(motion and motion.is_blink),
+                is_gap=result.frame.dropped_before > 0,
+                state=result.state,
+            )
+        )
+        for candidate in result.decided:
+            if candidate.rejected_because:
+                self.rejected.put(candidate)
+            else:
+                self._candidates.put(candidate)
+        self.newest.put(result)
+
+    def _recognise(self) -> None:
+        with contextlib.ExitStack() as stack:
+            recogniser: Recogniser | None = None
+            with self._reporting("recognition"):
+                recogniser = stack.enter_context(self._build_recogniser(self._config.recognition))
+            self.recognition = _status_of(recogniser)
+            event_count = 0
+            for candidate in iter(self._candidates.get, None):
+                if self._stopping.is_set():
+                    continue
+                event_count += 1
+                prediction = None
+                with self._reporting("recognition"):
+                    prediction = recogniser.recognise(candidate).prediction if recogniser else None
+                # A network that fails leaves spotting working: the event is kept, without a class.
+                self.events.put(Event(event_count, candidate, prediction))
+
+    def _report_capture(self, error: Exception) -> None:
+        if not self._stopping.is_set():
+            self.faults.put(Fault("capture", error))
+
+    @contextlib.contextmanager
+    def _reporting(self, thread: str) -> Iterator[None]:
+        try:
+            yield
+        except MmnetError as error:
+            self.faults.put(Fault(thread, error))
+        except Exception as error:
+            logger.exception("the %s thread failed", thread)
+            self.faults.put(Fault(thread, error))
+
+
+def _status_of(recogniser: Recogniser | None) -> RecognitionStatus:
+    if recogniser is None:
+        return RecognitionStatus("", "", "spotting only: the network could not be loaded")
+    if recogniser.classifier is None:
+        return RecognitionStatus("", "", recogniser.status)
+    return RecognitionStatus(recogniser.classifier.provider, recogniser.classifier.model_name, recogniser.status)
+
+
+def on_uncaught(report: Callable[[BaseException, str], None]) -> Callable[[], None]:
+    """Call `report(error, thread name)` for errors that nobody caught in any thread; returns what undoes it."""
+    previous = threading.excepthook
+
+    def _report(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is not None:
+            report(arguments.exc_value, arguments.thread.name if arguments.thread else "?")
+
+    threading.excepthook = _report
+    return lambda: setattr(threading, "excepthook", previous)

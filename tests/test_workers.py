@@ -1,0 +1,314 @@
+"""Capture, analysis and recognition: in order, without backlog, and over when they are told to stop."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from app.config import PipelineConfig, SourceConfig
+from app.errors import CameraError, ModelError, SourceError, TruncatedSourceError
+from app.runtime.capture import Capture
+from app.runtime.workers import LiveAnalysis, RunState, on_uncaught
+from tests.fakes import FakePipeline, FakeRecogniser, FakeSource
+
+NAMES = {"capture", "analysis", "recognition"}
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_left():
+    yield
+    deadline_s = time.monotonic() + 2
+    while left := {t.name for t in threading.enumerate()} & NAMES:
+        assert time.monotonic() < deadline_s, f"still running: {left}"
+        time.sleep(0.01)
+
+
+class Run:
+    """A LiveAnalysis over fakes; keeps what the fakes were."""
+
+    def __init__(self, source=None, pipeline=None, recogniser=None, opener=None):
+        self.made = SimpleNamespace()
+
+        def open_source(spec, config):
+            self.made.source = FakeSource(**(source or {}))
+            return self.made.source
+
+        def build_pipeline(config):
+            self.made.pipeline = FakePipeline(**(pipeline or {}))
+            return self.made.pipeline
+
+        def build_recogniser(config):
+            self.made.recogniser = FakeRecogniser(**(recogniser or {}))
+            return self.made.recogniser
+
+        self.analysis = LiveAnalysis(
+            "fake",
+            SourceConfig(),
+            PipelineConfig(),
+            opener=opener or open_source,
+            build_pipeline=build_pipeline,
+            build_recogniser=build_recogniser,
+        )
+
+    def __enter__(self):
+        self.analysis.start()
+        return self
+
+    def __exit__(self, *_):
+        self.analysis.stop()
+
+    def wait_for(self, condition, timeout_s=5.0):
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline_s, "waited too long"
+            time.sleep(0.005)
+
+    def wait_until_ended(self):
+        self.wait_for(lambda: self.analysis.state is RunState.ENDED)
+
+    def seen(self):
+        return [f.index for f in self.made.pipeline.frames]
+
+
+def test_a_recording_is_analysed_whole_in_order_and_paced():
+    start_s = time.monotonic()
+    with Run(source={"count": 30, "fps": 60}, pipeline={"decides": {10: "", 20: "blink", 29: ""}}) as run:
+        run.wait_until_ended()
+        assert time.monotonic() - start_s == pytest.approx(0.5, abs=0.2)
+        assert run.seen() == list(range(30))
+        assert [e.event_id for e in run.analysis.events.take_all()] == [1, 2]
+        assert [c.rejected_because for c in run.analysis.rejected.take_all()] == ["blink"]
+        assert len(run.analysis.motion.take_all()) == 30
+        assert run.analysis.newest.take().frame.index == 29
+        assert run.analysis.faults.take_all() == []
+
+
+def test_a_slow_analysis_of_a_recording_loses_nothing():
+    with Run(source={"count": 40, "fps": 200}, pipeline={"step_s": 0.01}) as run:
+        run.wait_until_ended()
+        assert run.seen() == list(range(40))
+        assert run.analysis.figures().dropped == 0
+
+
+def test_a_live_source_too_fast_for_the_analysis_never_builds_a_backlog():
+    with Run(source={"count": 200, "fps": 100, "is_live": True}, pipeline={"step_s": 0.03}) as run:
+        run.wait_until_ended()
+        frames = run.made.pipeline.frames
+        dropped = run.analysis.figures().dropped
+        assert dropped > 0
+        assert len(frames) + dropped == 200
+        assert sum(f.dropped_before for f in frames) == dropped
+        # Of the frames declared lost, none was delivered.
+        for earlier, later in itertools.pairwise(frames):
+            assert later.index == earlier.index + 1 + later.dropped_before
+        assert any(point.is_gap for point in run.analysis.motion.take_all())
+
+
+def test_each_thread_opens_and_closes_what_it_owns():
+    with Run(pipeline={"decides": {3: ""}}) as run:
+        run.wait_until_ended()
+        assert run.made.source.opened_on == run.made.source.closed_on == "capture"
+        assert run.made.pipeline.built_on == run.made.pipeline.closed_on == "analysis"
+        assert run.made.recogniser.built_on == run.made.recogniser.closed_on == "recognition"
+
+
+def test_pause_really_stops_and_resume_loses_nothing():
+    with Run(source={"count": 60, "fps": 60}) as run:
+        run.wait_for(lambda: len(getattr(run.made, "pipeline", FakePipeline()).frames) > 5)
+        run.analysis.pause()
+        assert run.analysis.is_paused
+        time.sleep(0.05)
+        count = len(run.made.pipeline.frames)
+        time.sleep(0.2)
+        assert len(run.made.pipeline.frames) == count < 60
+        assert run.analysis.state is RunState.PAUSED
+        run.analysis.resume()
+        run.wait_until_ended()
+        assert run.seen() == list(range(60))
+
+
+def test_a_paused_live_source_is_read_on_and_the_pause_is_a_gap():
+    with Run(source={"count": 90, "fps": 90, "is_live": True}) as run:
+        run.wait_for(lambda: len(getattr(run.made, "pipeline", FakePipeline()).frames) > 5)
+        run.analysis.pause()
+        time.sleep(0.3)
+        delivered = run.made.source.delivered
+        assert delivered > 20
+        run.analysis.resume()
+        run.wait_until_ended()
+        gaps = [f.dropped_before for f in run.made.pipeline.frames if f.dropped_before]
+        assert len(gaps) == 1
+        assert gaps[0] > 15
+        assert len(run.seen()) + gaps[0] == 90
+
+
+def test_stop_while_paused():
+    with Run(source={"count": 1000}) as run:
+        run.analysis.pause()
+        time.sleep(0.05)
+        start_s = time.monotonic()
+        assert run.analysis.stop() == ()
+        assert time.monotonic() - start_s < 0.5
+
+
+def test_stop_in_the_middle_is_quick_and_complete():
+    with Run(source={"count": 10_000, "fps": 100, "is_live": True}, pipeline={"step_s": 0.05}) as run:
+        time.sleep(0.3)
+        start_s = time.monotonic()
+        assert run.analysis.stop() == ()
+        assert time.monotonic() - start_s < 0.5
+        assert run.analysis.state is RunState.ENDED
+        assert run.made.source.closed_on == "capture"
+        assert run.analysis.faults.take_all() == []
+
+
+def test_stop_during_a_blocked_read_names_the_late_thread(caplog):
+    with Run(source={"count": 20, "blocks_at": 5, "is_live": True}) as run:
+        run.wait_for(lambda: getattr(run.made, "source", None) and run.made.source.delivered == 5)
+        start_s = time.monotonic()
+        assert run.analysis.stop(timeout_s=0.5) == ("capture",)
+        assert time.monotonic() - start_s < 1
+        assert "capture" in caplog.text
+        run.made.source.release.set()
+
+
+def test_silence_of_a_source_is_measured():
+    with Run(source={"count": 20, "fps": 100, "blocks_at": 5, "is_live": True}) as run:
+        run.wait_for(lambda: run.analysis.figures().silence_s > 0.3)
+        assert run.analysis.figures().captured_fps < 100
+        run.made.source.release.set()
+
+
+def test_stopping_twice_and_stopping_before_the_start_are_harmless():
+    run = Run()
+    assert run.analysis.stop() == ()
+    with Run() as run:
+        assert run.analysis.stop() == ()
+        assert run.analysis.stop() == ()
+
+
+def test_a_source_that_does_not_open_is_reported_and_the_run_ends():
+    def refuse(spec, config):
+        raise CameraError("camera 7 is busy: close the other program")
+
+    with Run(opener=refuse) as run:
+        run.wait_until_ended()
+        (fault,) = run.analysis.faults.take_all()
+        assert fault.thread == "capture"
+        assert isinstance(fault.error, CameraError)
+        assert run.analysis.info is None
+
+
+@pytest.mark.parametrize("error", [TruncatedSourceError("ended early"), CameraError("vanished")])
+def test_a_source_that_fails_keeps_what_was_readable(error):
+    with Run(source={"fails_at": 12, "error": error, "fps": 100}, pipeline={"decides": {11: ""}}) as run:
+        run.wait_until_ended()
+        assert run.seen() == list(range(12))
+        assert [f.error for f in run.analysis.faults.take_all()] == [error]
+        assert len(run.analysis.events.take_all()) == 1
+
+
+def test_a_bug_in_the_pipeline_is_carried_to_the_window_and_logged(caplog):
+    error = ZeroDivisionError("bug")
+    with Run(source={"count": 10_000}, pipeline={"fails_at": 4, "error": error}) as run:
+        run.wait_until_ended()
+        assert [(f.thread, f.error) for f in run.analysis.faults.take_all()] == [("analysis", error)]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_network_that_cannot_be_loaded_leaves_spotting_working():
+    def refuse(config):
+        raise ModelError("sha256 differs")
+
+    run = Run(pipeline={"decides": {3: "", 9: ""}}, source={"fps": 100})
+    run.analysis._build_recogniser = refuse
+    with run:
+        run.wait_until_ended()
+        assert [(e.event_id, e.prediction) for e in run.analysis.events.take_all()] == [(1, None), (2, None)]
+        assert [f.thread for f in run.analysis.faults.take_all()] == ["recognition"]
+        assert run.analysis.recognition.provider == ""
+        assert "spotting only" in run.analysis.recognition.status
+
+
+def test_a_network_that_fails_on_a_pair_leaves_the_event_without_a_class():
+    with Run(source={"fps": 100}, pipeline={"decides": {3: ""}}, recogniser={"fails": ModelError("cannot run")}) as run:
+        run.wait_until_ended()
+        assert [e.prediction for e in run.analysis.events.take_all()] == [None]
+        assert [f.thread for f in run.analysis.faults.take_all()] == ["recognition"]
+
+
+def test_figures_of_a_live_run():
+    with Run(source={"count": 100, "fps": 50, "is_live": True}) as run:
+        run.wait_for(lambda: len(getattr(run.made, "pipeline", FakePipeline()).frames) > 40)
+        figures = run.analysis.figures()
+        assert figures.captured_fps == pytest.approx(50, rel=0.3)
+        assert figures.analysed_fps == pytest.approx(50, rel=0.3)
+        assert figures.stage_ms["all"].p50_ms == pytest.approx(3.5)
+        assert 0 <= figures.latency_ms.p50_ms < 50
+        assert figures.memory_mib > 20
+        assert run.analysis.recognition.provider == "CPUExecutionProvider"
+
+
+class TestCapture:
+    """Without an analysis: what the commands use."""
+
+    def test_info_counts_and_all_frames(self):
+        with Capture("fake", SourceConfig(), opener=lambda *_: FakeSource(count=50)) as capture:
+            assert capture.info.frame_count == 50
+            assert [f.index for f in capture] == list(range(50))
+            assert (capture.captured, capture.dropped) == (50, 0)
+
+    def test_a_slow_reader_of_a_live_source_gets_declared_gaps(self):
+        opener = FakeSource(count=300, fps=300, is_live=True)
+        with Capture("fake", SourceConfig(), opener=lambda *_: opener) as capture:
+            frames = []
+            for frame in capture:
+                frames.append(frame)
+                age_s = (time.monotonic_ns() - frame.timestamp_ns) / 1e9
+                assert age_s < 0.7 or not capture.is_alive
+                time.sleep(0.02)
+        assert len(frames) + capture.dropped == capture.captured == 300
+        assert sum(f.dropped_before for f in frames) == capture.dropped > 0
+
+    def test_errors_arrive_where_the_frames_are_read(self):
+        error = TruncatedSourceError("ended early")
+        frames = []
+        with (
+            Capture("fake", SourceConfig(), opener=lambda *_: FakeSource(fails_at=5, error=error)) as capture,
+            pytest.raises(TruncatedSourceError, match="ended early"),
+        ):
+            frames.extend(frame.index for frame in capture)
+        assert capture.captured == 5
+
+    def test_info_raises_what_kept_the_source_from_opening(self):
+        def refuse(spec, config):
+            raise SourceError("no such file: x.mp4")
+
+        with (
+            Capture("x.mp4", SourceConfig(), opener=refuse) as capture,
+            pytest.raises(SourceError, match="no such file"),
+        ):
+            _ = capture.info
+
+    def test_leaving_early_stops_the_thread(self):
+        with Capture("fake", SourceConfig(), opener=lambda *_: FakeSource(count=10_000)) as capture:
+            assert next(iter(capture)).index == 0
+        assert not capture.is_alive
+
+
+def test_an_uncaught_error_of_any_thread_is_reported():
+    reports = []
+    undo = on_uncaught(lambda error, thread: reports.append((str(error), thread)))
+    before = threading.excepthook
+    try:
+        thread = threading.Thread(target=lambda: 1 / 0, name="stray")
+        thread.start()
+        thread.join()
+    finally:
+        undo()
+    assert reports == [("division by zero", "stray")]
+    assert threading.excepthook is not before
