@@ -1,0 +1,238 @@
+"""Export a trained network to ONNX.
+
+    python -m model.export runs/NAME/checkpoint.safetensors --out weights/NAME.onnx
+
+The file is all that passes from training to the application. Its graph takes `onset` and `apex`, uint8 (N, 224, 224, 3)
+RGB crops, and returns `probabilities` (N, K) and `attention` (N, 112, 112), float32; scaling, difference, the 14×14
+resize and softmax are inside. Its metadata say what it is (see `Provenance`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+from torch import Tensor, nn
+
+import app
+from app.errors import MmnetError, ModelError, OutputError
+from app.face.alignment import CROP_RECIPE, CROP_SIZE
+from model.checkpoint import RunRecord, load_checkpoint
+from model.mmnet import MMNet, normalise_crops
+
+FORMAT_VERSION = 1
+PARITY_TOLERANCE = 1e-4
+_OPSET = 18
+_OUTPUTS = ("probabilities", "attention")
+_log = logging.getLogger("mmnet.export")
+
+
+class DeployedNetwork(nn.Module):
+    """What the application runs: uint8 crops (N, 224, 224, 3) in; probabilities (N, K), attention (N, 112, 112) out."""
+
+    def __init__(self, network: MMNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, onset: Tensor, apex: Tensor) -> tuple[Tensor, Tensor]:
+        logits, attention = self.network(normalise_crops(onset), normalise_crops(apex))
+        return logits.softmax(dim=1), attention
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a network was trained on and how it scored; kept inside the file.
+
+    `scores` holds at least accuracy, uf1 and uar on people that were not in the training data.
+    """
+
+    name: str
+    training_data: str
+    protocol: str
+    scores: dict
+
+    def metadata(self, class_names: Sequence[str]) -> dict[str, str]:
+        """Metadata properties of the file, all of them strings."""
+        return {
+            "format_version": str(FORMAT_VERSION),
+            "name": self.name,
+            "class_names": json.dumps(list(class_names)),
+            "crop_recipe": CROP_RECIPE,
+            "training_data": self.training_data,
+            "protocol": self.protocol,
+            "scores": json.dumps(self.scores),
+            "is_trained": "true",
+            "created_by": f"mmnet {app.__version__}",
+        }
+
+
+def provenance_of(record: RunRecord) -> Provenance:
+    """What a finished run says of its network.
+
+    Raises:
+        ModelError: epochs of the run are still missing.
+    """
+    if record.results is None:
+        raise ModelError(
+            f"The run has finished {record.epochs_done} of {record.config.recipe.epochs} epochs: an untrained network "
+            "is not exported. Go on with python -m model.train --resume."
+        )
+    data, recipe = record.data, record.config.recipe
+    return Provenance(
+        name=record.config.name,
+        training_data=f"{record.config.training_data}; {data['train_pairs']} pairs of {data['train_people']} people",
+        protocol=f"{record.config.protocol} ({recipe.epochs}); "
+        f"scored on {data['validate_pairs']} pairs of {data['validate_people']} other people",
+        scores={name: record.results[name] for name in ("accuracy", "uf1", "uar", "confusion")},
+    )
+
+
+def export_onnx(network: MMNet, path: Path, provenance: Provenance) -> float:
+    """Write a trained network to one ONNX file, which appears only once ONNX Runtime agrees with PyTorch.
+
+    Returns:
+        The largest difference found between the two, in probability or attention.
+
+    Raises:
+        ModelError: the network has never seen a training step, or the exported graph computes something else.
+        OutputError: the file cannot be written.
+    """
+    if not network.main_branch.bn1.num_batches_tracked:
+        raise ModelError("This network has never seen a training step; random weights are not exported.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent} cannot be made: {error.strerror}.") from None
+    deployed = DeployedNetwork(network.cpu().eval())
+    batch = {0: torch.export.Dim("batch")}
+    with _quiet():
+        program = torch.onnx.export(
+            deployed,
+            _random_crops(2, seed=0),
+            dynamo=True,
+            opset_version=_OPSET,
+            input_names=["onset", "apex"],
+            output_names=list(_OUTPUTS),
+            dynamic_shapes=(batch, batch),
+            verbose=False,
+        )
+    # The exporter notes on every node the source line it came from, paths of this machine included.
+    ClearMetadataAndDocStringPass()(program.model)
+    program.model.metadata_props.update(provenance.metadata(network.config.class_names))
+    temporary = path.with_suffix(".onnx.tmp")
+    try:
+        program.save(temporary, external_data=False)
+        difference = check_parity(deployed, temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return difference
+
+
+def check_parity(deployed: nn.Module, path: Path) -> float:
+    """Run PyTorch and ONNX Runtime on the same crops, one pair and three; return the largest difference.
+
+    Raises:
+        ModelError: a result differs by more than `PARITY_TOLERANCE`.
+    """
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    largest = 0.0
+    for count in (1, 3):
+        onset, apex = _random_crops(count, seed=count)
+        with torch.inference_mode():
+            expected = deployed(onset, apex)
+        found = session.run(list(_OUTPUTS), {"onset": onset.numpy(), "apex": apex.numpy()})
+        for name, ours, theirs in zip(_OUTPUTS, expected, found, strict=True):
+            if ours.shape != theirs.shape:
+                raise ModelError(f"The exported graph gives {name} of shape {theirs.shape}, not {tuple(ours.shape)}.")
+            largest = max(largest, float(np.abs(ours.numpy() - theirs).max()))
+    if not largest <= PARITY_TOLERANCE:
+        raise ModelError(f"ONNX Runtime and PyTorch differ by {largest:.1e}, more than {PARITY_TOLERANCE:.0e}.")
+    return largest
+
+
+def update_manifest(path: Path, class_names: Sequence[str], is_default: bool = False) -> None:
+    """Enter a network into the manifest beside it; the first one, or one marked so, is what the application takes."""
+    manifest_path = path.with_name("manifest.json")
+    models = []
+    if manifest_path.exists():
+        models = json.loads(manifest_path.read_text(encoding="utf-8"))["models"]
+    replaced = next((model for model in models if model["name"] == path.stem), {})
+    models = [model for model in models if model is not replaced]
+    is_default = is_default or not models or replaced.get("default", False)
+    if is_default:
+        models = [model | {"default": False} for model in models]
+    content = path.read_bytes()
+    entry = {
+        "name": path.stem,
+        "file": path.name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "classes": list(class_names),
+        "card": f"{path.stem}.md",
+        "default": is_default,
+    }
+    manifest = {"format_version": FORMAT_VERSION, "models": sorted([*models, entry], key=lambda model: model["name"])}
+    temporary = manifest_path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(manifest_path)
+
+
+def _random_crops(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Crops that differ by a few grey levels, as onset and apex do: bolder noise would only saturate the softmax."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, CROP_SIZE, CROP_SIZE, 3)
+    onset = torch.randint(0, 256, shape, generator=generator)
+    apex = (onset + torch.randint(-12, 13, shape, generator=generator)).clamp(0, 255)
+    return onset.to(torch.uint8), apex.to(torch.uint8)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep the exporter's progress and its deprecation warnings off the screen."""
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = argparse.ArgumentParser(prog="python -m model.export", description="Export a trained network to ONNX.")
+    parser.add_argument("checkpoint", type=Path, help="checkpoint.safetensors of a finished run")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
+    parser.add_argument("--default", action="store_true", help="make it the network that the application takes")
+    arguments = parser.parse_args(argv)
+    try:
+        network, _, record = load_checkpoint(arguments.checkpoint)
+        difference = export_onnx(network, arguments.out, provenance_of(record))
+        update_manifest(arguments.out, network.config.class_names, arguments.default)
+    except MmnetError as error:
+        _log.error("%s", error)
+        return 1
+    megabytes = arguments.out.stat().st_size / 1e6
+    _log.info("%s: %.1f MB, differs from PyTorch by %.1e", arguments.out, megabytes, difference)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
