@@ -102,7 +102,7 @@ class SessionWriter:
                 self.rejected[candidate.rejected_because] = self.rejected.get(candidate.rejected_because, 0) + 1
         row: dict[str, Any] = {
             "frame": frame.index,
-            "timestamp": f"{self.seconds(frame.timestamp_ns):.6f}",
+            "timestamp": round(self.seconds(frame.timestamp_ns), 6),
             "success": int(motion is not None),
             "state": result.state.value,
             "dropped_before": frame.dropped_before,
@@ -112,17 +112,17 @@ class SessionWriter:
             self.face_count += 1
             row |= {
                 "face_id": face.face_id,
-                "pose_Rx": f"{math.radians(face.pose.pitch_deg):.4f}",
-                "pose_Ry": f"{math.radians(face.pose.yaw_deg):.4f}",
-                "pose_Rz": f"{math.radians(face.pose.roll_deg):.4f}",
+                "pose_Rx": round(math.radians(face.pose.pitch_deg), 4),
+                "pose_Ry": round(math.radians(face.pose.yaw_deg), 4),
+                "pose_Rz": round(math.radians(face.pose.roll_deg), 4),
                 "face_count": face.face_count,
             }
         if motion is not None:
             row |= {
-                "motion": f"{motion.largest_percent:.4f}",
-                "spot_score": f"{motion.strength:.4f}",
+                "motion": round(motion.largest_percent, 4),
+                "spot_score": round(motion.strength, 4),
                 "blink": int(motion.is_blink),
-                "head_motion": f"{motion.head_speed_percent_s:.2f}",
+                "head_motion": round(motion.head_speed_percent_s, 2),
             }
         with _output_errors(self.folder):
             self._frames.writerow(row)
@@ -138,23 +138,23 @@ class SessionWriter:
             "onset_frame": found.onset.frame_index,
             "apex_frame": found.apex.frame_index,
             "offset_frame": found.offset.frame_index,
-            "onset_s": f"{self.seconds(found.onset.timestamp_ns):.6f}",
-            "apex_s": f"{self.seconds(found.apex.timestamp_ns):.6f}",
-            "offset_s": f"{self.seconds(found.offset.timestamp_ns):.6f}",
-            "duration_s": f"{found.duration_ms / 1e3:.6f}",
+            "onset_s": round(self.seconds(found.onset.timestamp_ns), 6),
+            "apex_s": round(self.seconds(found.apex.timestamp_ns), 6),
+            "offset_s": round(self.seconds(found.offset.timestamp_ns), 6),
+            "duration_s": round(found.duration_ms / 1e3, 6),
             "regions": ";".join(found.regions),
-            "spot_score": f"{found.spot_score:.3f}",
-            "head_motion": f"{found.head_motion:.2f}",
+            "spot_score": round(found.spot_score, 3),
+            "head_motion": round(found.head_motion, 2),
             "blink": int(found.has_blink),
             "quality": "low fps" if found.fps_effective < _LOW_FPS_HZ else "ok",
-            "fps_effective": f"{found.fps_effective:.2f}",
+            "fps_effective": round(found.fps_effective, 2),
             "source": "auto",
             "app_version": __version__,
         }
         if prediction is not None and classifier is not None:
-            row |= {"label": prediction.label, "confidence": f"{prediction.confidence:.4f}"}
+            row |= {"label": prediction.label, "confidence": round(prediction.confidence, 4)}
             row |= {
-                f"p_{name}": f"{p:.4f}"
+                f"p_{name}": round(p, 4)
                 for name, p in zip(prediction.class_names, prediction.probabilities, strict=True)
             }
             row |= {"model": classifier.model_name, "model_sha256": classifier.sha256}
@@ -219,7 +219,9 @@ class SessionWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close("" if error is None else f"{type(error).__name__}: {error}")
 
 

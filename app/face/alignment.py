@@ -104,9 +104,8 @@ class Reference:
         displacement = flow - rigid
         displacement[~has_flow] = np.nan
         residual = float(np.median(np.linalg.norm(displacement[has_flow & stable], axis=1)))
-        correction = _similarity(
-            (self._points_px + rigid)[: self._stable_count], self._points_px[: self._stable_count].astype(float), weights
-        )
+        stable_px = self._points_px[: self._stable_count].astype(np.float64)
+        correction = _similarity(stable_px + rigid[: self._stable_count], stable_px, weights)
         crop = _warp(image_bgr, _composed(correction, guess))
         return Registration(crop, displacement, residual)
 

@@ -25,7 +25,7 @@ STABLE = (
     54, 284, 21, 251, 162, 389, 127, 356,
 )  # fmt: skip
 
-# Where each movement shows best: landmarks on textured skin borders (brow hair, lip line, nostril edge, nasolabial fold).
+# Where each movement shows best: landmarks on textured borders (brow hair, lip line, nostril edge, nasolabial fold).
 REGIONS: dict[str, tuple[int, ...]] = {
     "right inner brow": (107, 55, 66, 65, 9),
     "left inner brow": (336, 285, 296, 295, 9),

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ _JUMP_SCALE = 1.6
 
 
 @contextlib.contextmanager
-def _silenced_stderr() -> Iterator[None]:
+def silenced_stderr() -> Iterator[None]:
     """MediaPipe's C++ part writes start-up chatter to the file descriptor; Python cannot filter it elsewhere."""
     try:
         stderr_fd = sys.__stderr__.fileno()  # type: ignore[union-attr]
@@ -43,6 +43,18 @@ def _silenced_stderr() -> Iterator[None]:
         os.close(saved_fd)
 
 
+def open_face_mesh(*, static: bool = False) -> Any:
+    """MediaPipe's FaceMesh for one face with refined landmarks; `process` takes (H, W, 3) uint8 RGB."""
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    with silenced_stderr():
+        import mediapipe as mp  # 1–2 s: only those who track pay for it
+
+        mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=static, max_num_faces=1, refine_landmarks=True)
+        # TensorFlow Lite chatters at the first inference, not at construction.
+        mesh.process(np.zeros((64, 64, 3), np.uint8))
+    return mesh
+
+
 class FaceTracker:
     """Tracks one face through consecutive frames. Not thread-safe: build, use and close it on one thread.
 
@@ -54,18 +66,12 @@ class FaceTracker:
     def __init__(self, config: FaceConfig | None = None, *, static: bool = False) -> None:
         self._config = config or FaceConfig()
         self._static = static
-        os.environ.setdefault("GLOG_minloglevel", "2")
-        with _silenced_stderr():
-            import mediapipe as mp  # noqa: PLC0415 — 1–2 s: only a tracker pays for it
+        self._mesh = open_face_mesh(static=static)
+        with silenced_stderr():
+            import mediapipe as mp
 
-            self._mesh = mp.solutions.face_mesh.FaceMesh(
-                static_image_mode=static, max_num_faces=1, refine_landmarks=True
-            )
             self._detector = mp.solutions.face_detection.FaceDetection(model_selection=0)
-            # TensorFlow Lite chatters at the first inference, not at construction.
-            blank = np.zeros((64, 64, 3), np.uint8)
-            self._mesh.process(blank)
-            self._detector.process(blank)
+            self._detector.process(np.zeros((64, 64, 3), np.uint8))
         self._previous: TrackedFace | None = None
         self._face_id = 0
         self._face_count = 0
@@ -76,7 +82,7 @@ class FaceTracker:
         image_rgb = cv2.cvtColor(frame.image_bgr, cv2.COLOR_BGR2RGB)
         image_rgb.flags.writeable = False
         # MediaPipe's first face brings one more line of chatter.
-        with contextlib.nullcontext() if self._face_id else _silenced_stderr():
+        with contextlib.nullcontext() if self._face_id else silenced_stderr():
             found = self._mesh.process(image_rgb).multi_face_landmarks
         if not found:
             self._previous = None
@@ -114,11 +120,13 @@ class FaceTracker:
     def close(self) -> None:
         """Release MediaPipe's graphs. Closing twice is harmless."""
         for graph in (self._mesh, self._detector):
-            if graph._graph is not None:  # noqa: SLF001 — MediaPipe raises on a second close and offers no query
+            if graph._graph is not None:  # MediaPipe raises on a second close and offers no query
                 graph.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -15,6 +15,7 @@ _RENEW_TURN_DEG = 4.0
 _RENEW_SCALE = 1.06
 _RENEW_AGE_S = 8.0
 _RENEW_RESIDUAL_PX = 0.35
+_WORN_OUT = 2.5
 # A registration this bad is a lost face: a hand before it, a cut to another scene.
 _LOST_RESIDUAL_PX = 2.0
 # Where the speed of the head is read, crop pixels: eye corners and chin.
@@ -50,7 +51,7 @@ class MotionAnalyser:
         Args:
             frame: the frame the face was tracked in.
             face: the face; must be the same person as in the frames since the last `reset`.
-            is_calm: no movement is under way, so the reference may be renewed.
+            is_calm: nothing moves and the eyes are open, so the reference may be renewed.
 
         Returns:
             None when the registration failed; the caller should treat the face as lost.
@@ -65,23 +66,28 @@ class MotionAnalyser:
         # A region that was not seen keeps its last value rather than jumping to zero.
         self._latest = np.where(np.isnan(regional), self._latest, regional)
         head_speed = self._head_speed(frame, face, registered.crop)
-        if is_calm and self._is_worn(frame, face, registered.crop, registered.residual_px):
+        # In mid-movement a renewal would freeze the movement into the reference: only a worn-out one is replaced.
+        wear = self._wear(frame, face, registered.crop, registered.residual_px)
+        if wear > (1.0 if is_calm else _WORN_OUT):
             # Continuing from the registered crop keeps crops before and after the renewal on each other.
             self._renew(frame, face, registered.crop.crop_from_frame)
         return RegionalMotion(registered.crop, self._latest, head_speed, registered.residual_px)
 
-    def _is_worn(self, frame: Frame, face: TrackedFace, crop: AlignedCrop, residual_px: float) -> bool:
+    def _wear(self, frame: Frame, face: TrackedFace, crop: AlignedCrop, residual_px: float) -> float:
+        """How far the face is from looking like the reference; above 1 a renewal pays."""
         turn_deg = max(
             abs(face.pose.yaw_deg - self._pose.yaw_deg),
             abs(face.pose.pitch_deg - self._pose.pitch_deg),
             abs(face.pose.roll_deg - self._pose.roll_deg),
         )
         scale = np.sqrt(np.linalg.det(crop.crop_from_frame[:, :2]) / self._scale_determinant)
-        return bool(
-            turn_deg > _RENEW_TURN_DEG
-            or not 1 / _RENEW_SCALE < scale < _RENEW_SCALE
-            or residual_px > _RENEW_RESIDUAL_PX
-            or frame.timestamp_ns - self._born_ns > _RENEW_AGE_S * 1e9
+        return float(
+            max(
+                turn_deg / _RENEW_TURN_DEG,
+                abs(np.log(scale)) / np.log(_RENEW_SCALE),
+                residual_px / _RENEW_RESIDUAL_PX,
+                (frame.timestamp_ns - self._born_ns) / (_RENEW_AGE_S * 1e9),
+            )
         )
 
     def _renew(self, frame: Frame, face: TrackedFace, crop_from_frame: np.ndarray | None) -> None:

@@ -26,6 +26,7 @@ REJECTIONS: dict[str, str] = {
     "interrupted": "the face was lost, or frames were, before the movement ended",
 }
 _FALLING_LEVEL = 0.7  # of the peak
+_CALM_STRENGTH = 0.5  # of the detection threshold
 _NEVER_NS = -(10**18)
 _MAD_TO_SD = 1.4826  # of a normal distribution
 
@@ -70,12 +71,17 @@ class Spotter:
         self._movement: _Movement | None = None
         self._face_id = 0
         self._ended_ns = _NEVER_NS  # when the last movement ended
+        self._strength = 0.0
         self.state = SpotState.OFF
 
     @property
     def is_calm(self) -> bool:
-        """No movement is under way."""
-        return self._movement is None
+        """Nothing moves and the eyes are open: a good moment for a new reference."""
+        if self._movement is not None or not len(self._history):
+            return False
+        newest = self._history[-1]
+        has_rested = newest.timestamp_ns - self._ended_ns > self._config.min_rest_ms * 1e6
+        return has_rested and not newest.is_blink and self._strength < _CALM_STRENGTH
 
     @property
     def fps_effective(self) -> float:
@@ -93,7 +99,9 @@ class Spotter:
         self.state = SpotState.OFF
         return interrupted
 
-    def update(self, frame: Frame, face: TrackedFace, motion: RegionalMotion) -> tuple[MotionSample, tuple[Candidate, ...]]:
+    def update(
+        self, frame: Frame, face: TrackedFace, motion: RegionalMotion
+    ) -> tuple[MotionSample, tuple[Candidate, ...]]:
         """Take in one frame; returns its sample and the movements that ended with it.
 
         The caller resets the spotter when time jumps, frames are missing, or the face is another one.
@@ -109,13 +117,19 @@ class Spotter:
             motion.crop.image_bgr,
         )
         self._history.append(newest)
-        strength, decided = 0.0, ()
+        decided: tuple[Candidate, ...] = ()
+        self._strength = 0.0
         if self._history.span_ns < self._config.warmup_s * 1e9:
             self.state = SpotState.WARMUP
         else:
-            strength, decided = self._advance(newest)
+            self._strength, decided = self._advance(newest)
         sample = MotionSample(
-            frame.index, frame.timestamp_ns, motion.displacement_percent, motion.head_speed_percent_s, strength, newest.is_blink
+            frame.index,
+            frame.timestamp_ns,
+            motion.displacement_percent,
+            motion.head_speed_percent_s,
+            self._strength,
+            newest.is_blink,
         )
         return sample, decided
 
@@ -139,6 +153,7 @@ class Spotter:
             # The running median reaches a held expression within half its window; until then nothing new begins.
             if strength < 1:
                 self._movement, self.state = None, SpotState.IDLE
+                self._ended_ns = newest.timestamp_ns
             return strength, ()
         frozen = np.linalg.norm(newest.displacement_percent - movement.baseline, axis=1) / movement.threshold
         leader = int(np.argmax(frozen))
@@ -193,7 +208,8 @@ class Spotter:
         )
         head_motion = max(o.head_speed_percent_s for o in during)
         strengths = np.max(
-            [np.linalg.norm(o.displacement_percent - movement.baseline, axis=1) / movement.threshold for o in during], axis=0
+            [np.linalg.norm(o.displacement_percent - movement.baseline, axis=1) / movement.threshold for o in during],
+            axis=0,
         )
         moved = [i for i in np.argsort(-strengths) if strengths[i] >= 1]
         duration_ms = (last.timestamp_ns - observations[onset].timestamp_ns) / 1e6

@@ -1,0 +1,7 @@
+"""`python -m app` is `mmnet`."""
+
+import sys
+
+from app.cli import main
+
+sys.exit(main())

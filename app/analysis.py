@@ -1,0 +1,137 @@
+"""One input from its first frame to a finished session folder, without a window."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from app.capture.inputs import is_url, short_name
+from app.config import PipelineConfig, SourceConfig
+from app.datatypes import Event, SourceInfo
+from app.errors import MmnetError, OutputError
+from app.pipeline import Pipeline, Recogniser
+from app.runtime.capture import captured_frames
+from app.session import SessionWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where an analysis is: frames done, seconds of media done, and what the source says of itself."""
+
+    frame_count: int
+    media_s: float
+    info: SourceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What came out of one input. `error` is what ended it early; everything before it is saved in `folder`."""
+
+    media_file: str
+    folder: Path
+    info: SourceInfo
+    events: tuple[Event, ...]
+    rejected: dict[str, int]
+    frame_count: int
+    face_count: int
+    dropped: int
+    elapsed_s: float
+    error: MmnetError | None
+
+
+def analyse(
+    spec: str,
+    folder: Path,
+    source_config: SourceConfig,
+    pipeline_config: PipelineConfig,
+    recogniser: Recogniser,
+    *,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_event: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> Summary:
+    """Analyse one source into a session folder.
+
+    A live source is analysed until it ends, for `source_config.end_s` seconds, or until Ctrl+C.
+
+    Args:
+        on_progress: called after every frame.
+        on_event: called with each row of events.csv as it is written.
+
+    Raises:
+        MmnetError: when the source cannot be opened or the folder not written; no folder is made for a source that
+            cannot be opened.
+    """
+    started = perf_counter()
+    recogniser.restart()
+    events: list[Event] = []
+    error: MmnetError | None = None
+    with Pipeline(pipeline_config) as pipeline, captured_frames(spec, source_config) as capture:
+        info = capture.info
+        writer = SessionWriter(folder, info, spec, recogniser, source_config, pipeline_config)
+        with writer:
+            try:
+                for frame in capture:
+                    result = pipeline.step(frame)
+                    writer.add_step(result)
+                    for candidate in result.decided:
+                        if not candidate.rejected_because:
+                            events.append(recogniser.recognise(candidate))
+                            on_event(writer.add_event(events[-1]))
+                    media_s = writer.seconds(frame.timestamp_ns)
+                    on_progress(Progress(writer.frame_count, media_s, info))
+                    if info.is_live and source_config.end_s is not None and media_s >= source_config.end_s:
+                        break
+            except OutputError:
+                raise
+            except MmnetError as failure:
+                error = failure
+            except KeyboardInterrupt:
+                writer.close("stopped by the user")
+                raise
+            writer.close("" if error is None else str(error))
+        return Summary(
+            media_file=spec,
+            folder=folder,
+            info=info,
+            events=tuple(events),
+            rejected=dict(sorted(writer.rejected.items())),
+            frame_count=writer.frame_count,
+            face_count=writer.face_count,
+            dropped=capture.dropped,
+            elapsed_s=perf_counter() - started,
+            error=error,
+        )
+
+
+def session_names(specs: Sequence[str]) -> list[str]:
+    """A folder name for each input: its stem, made safe and unique (`talk`, `talk-2`)."""
+    names: list[str] = []
+    for spec in specs:
+        name = short_name(spec).removeprefix("file://")
+        stem = Path(name).stem if Path(spec).suffix and not Path(spec).is_dir() and not is_url(spec) else name
+        stem = f"camera-{spec}" if spec.isdigit() and not Path(spec).exists() else stem
+        safe = re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "-", stem).strip(". -") or "input"
+        taken = {other.casefold() for other in names}
+        numbered = (safe if count == 1 else f"{safe}-{count}" for count in itertools.count(1))
+        names.append(next(candidate for candidate in numbered if candidate.casefold() not in taken))
+    return names
+
+
+def check_output_folder(folder: Path, *, exist_ok: bool) -> None:
+    """Raise OutputError unless results may go into `folder`: new or empty, or `exist_ok`."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file. Choose a folder with --out.")
+    try:
+        is_taken = folder.is_dir() and any(folder.iterdir())
+    except OSError as error:
+        raise OutputError(f"cannot look into {folder}: {error.strerror}. Choose another folder with --out.") from error
+    if is_taken and not exist_ok:
+        raise OutputError(
+            f"{folder} exists already and is left untouched. Choose another folder with --out, "
+            "or add --exist-ok to replace the results of the same inputs in it."
+        )

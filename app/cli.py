@@ -1,0 +1,339 @@
+"""The command line: a thin skin over the configuration records. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app import __version__
+from app.config import PipelineConfig, RecognitionConfig, SourceConfig
+from app.errors import MmnetError
+
+if TYPE_CHECKING:
+    from app.analysis import Progress, Summary
+
+COMMANDS = ("view", "analyze", "bench", "cameras", "doctor")
+_FAILED, _INTERRUPTED = 1, 130
+_SOURCE_HELP = "camera number or name | file | folder of images | URL | demo"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # `mmnet talk.mp4` means `mmnet view talk.mp4`.
+    if not any(word in COMMANDS for word in given[:1]) and not {"-h", "--help", "--version", "--info"} & set(given):
+        given.insert(0, "view")
+    parser = _parser()
+    options = parser.parse_args(given)
+    level = logging.DEBUG if options.verbose else logging.ERROR if options.quiet else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.getLogger("mmnet").setLevel(level)
+    try:
+        return _info() if options.info else int(options.run(options))
+    except MmnetError as error:
+        _complain(error)
+        return _FAILED
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _complain(error: BaseException | str) -> None:
+    print(f"mmnet: error: {error}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mmnet",
+        description="Finds brief facial movements on video and says which expression class they are consistent with. "
+        "Experimental: it cannot read thoughts or detect lies, and most alerts may be wrong.",
+        epilog="`mmnet SOURCE` is short for `mmnet view SOURCE`.",
+    )
+    parser.add_argument("--version", action="version", version=f"mmnet {__version__}")
+    parser.add_argument("--info", action="store_true", help="print versions, folders and the default model, and leave")
+    parser.set_defaults(verbose=False, quiet=False)
+    # Without a word of the user's, --info alone is fine and everything else needs a command.
+    commands = parser.add_subparsers(dest="command", required=False, metavar="COMMAND")
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("-v", "--verbose", action="store_true", help="log what happens")
+    common.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors and results")
+    source = argparse.ArgumentParser(add_help=False)
+    source.add_argument("--width", type=_positive_int, metavar="PX", help="ask the camera for this width")
+    source.add_argument("--height", type=_positive_int, metavar="PX", help="ask the camera for this height")
+    source.add_argument("--fps", type=_positive, metavar="HZ", help="ask the camera for this rate; time base of images")
+    source.add_argument("--start", type=_not_negative, default=0.0, metavar="S", help="begin at this second")
+    source.add_argument("--end", type=_positive, metavar="S", help="end at this second; of a camera: run so long")
+    source.add_argument("--seed", type=int, default=0, help="of the demo's noise and head motion")
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument("--model", metavar="FILE|NAME", help="network to use instead of the default")
+    model.add_argument("--device", type=_device, default="auto", metavar="DEV", help="auto | cpu | cuda | cuda:N")
+    model.add_argument("--require-gpu", action="store_true", help="fail, with the reason, unless a GPU is really used")
+
+    view = commands.add_parser("view", parents=[common, source, model], help="open the viewer on a source")
+    view.add_argument("source", nargs="?", default="0", metavar="SOURCE", help=f"{_SOURCE_HELP} (default: camera 0)")
+    view.add_argument("--screenshot", type=Path, metavar="FILE", help="save the window as a picture and leave")
+    view.add_argument("--after", type=_positive, default=5.0, metavar="S", help="seconds before the screenshot")
+    view.set_defaults(run=_view)
+
+    analyze = commands.add_parser("analyze", parents=[common, source, model], help="analyse sources without a window")
+    analyze.add_argument("sources", nargs="+", metavar="SOURCE", help=f"{_SOURCE_HELP} | folder or glob of videos")
+    analyze.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: your documents folder)")
+    analyze.add_argument("--exist-ok", action="store_true", help="allow an existing folder, replacing earlier results")
+    analyze.add_argument("--json", action="store_true", help="print events as JSON lines on standard output")
+    analyze.set_defaults(run=_analyze)
+
+    bench = commands.add_parser("bench", parents=[common, source, model], help="measure milliseconds per stage")
+    bench.add_argument("source", nargs="?", default="demo", metavar="SOURCE", help=f"{_SOURCE_HELP} (default: demo)")
+    bench.add_argument("--frames", type=_positive_int, default=300, metavar="N", help="how many (default: 300)")
+    bench.add_argument("--json", action="store_true", help="print the report as JSON")
+    bench.set_defaults(run=_bench)
+
+    cameras = commands.add_parser("cameras", parents=[common], help="list cameras")
+    cameras.set_defaults(run=_cameras)
+    doctor = commands.add_parser("doctor", parents=[common, model], help="check the installation")
+    doctor.set_defaults(run=_doctor)
+    parser.set_defaults(run=lambda options: parser.print_help() or 0)
+    return parser
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not abs(number) < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range")
+    return number
+
+
+def _positive(text: str) -> float:
+    if (number := _number(text)) <= 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return number
+
+
+def _not_negative(text: str) -> float:
+    if (number := _number(text)) < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return number
+
+
+def _positive_int(text: str) -> int:
+    number = _positive(text)
+    if number != int(number):
+        raise argparse.ArgumentTypeError("must be a whole number")
+    return int(number)
+
+
+def _device(text: str) -> str:
+    kind, _, number = text.partition(":")
+    if text not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of auto, cpu, cuda, cuda:N")
+    return text
+
+
+def _source_config(options: argparse.Namespace) -> SourceConfig:
+    if options.end is not None and options.end <= options.start:
+        raise MmnetError(f"--end {options.end:g} must be later than --start {options.start:g}.")
+    return SourceConfig(options.width, options.height, options.fps, options.start, options.end, options.seed)
+
+
+def _pipeline_config(options: argparse.Namespace) -> PipelineConfig:
+    return PipelineConfig(recognition=RecognitionConfig(options.model, options.device, options.require_gpu))
+
+
+def _view(options: argparse.Namespace) -> int:
+    from app.ui.application import run_viewer
+
+    return run_viewer(
+        options.source,
+        _source_config(options),
+        _pipeline_config(options),
+        screenshot=options.screenshot,
+        after_s=options.after,
+    )
+
+
+def _analyze(options: argparse.Namespace) -> int:
+    from app.analysis import analyse, check_output_folder, session_names
+    from app.capture.inputs import expand_inputs
+    from app.pipeline import Recogniser
+
+    source_config, config = _source_config(options), _pipeline_config(options)
+    specs = expand_inputs(options.sources)
+    out = options.out or _default_output_folder()
+    check_output_folder(out, exist_ok=options.exist_ok)
+    failed: list[str] = []
+    with Recogniser(config.recognition) as recogniser:
+        if recogniser.status:
+            print(recogniser.status, file=sys.stderr)
+        for spec, name in zip(specs, session_names(specs), strict=True):
+            reporter = _Reporter(name, options)
+            try:
+                summary = analyse(
+                    spec, out / name, source_config, config, recogniser,
+                    on_progress=reporter.progress, on_event=reporter.event,
+                )  # fmt: skip
+            except MmnetError as error:
+                reporter.close()
+                _complain(error)
+                failed.append(spec)
+                continue
+            reporter.close()
+            reporter.summary(summary, recogniser.classifier.provider if recogniser.classifier else "spotting only")
+            if summary.error is not None:
+                _complain(f"{summary.error} What was readable is saved in {summary.folder}.")
+                failed.append(spec)
+    if failed and len(specs) > 1:
+        _complain(f"{len(failed)} of {len(specs)} inputs failed: {', '.join(failed)}")
+    return _FAILED if failed else 0
+
+
+class _Reporter:
+    """What `analyze` prints for one input: a progress bar on a terminal, events, a summary."""
+
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
+        self._name, self._options = name, options
+        self._bar: Any = None
+        self._rows: list[dict[str, Any]] = []
+
+    def progress(self, progress: Progress) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            is_hidden = self._options.quiet or not sys.stderr.isatty()
+            total = None if progress.info.is_live else progress.info.frame_count
+            self._bar = tqdm(total=total, desc=self._name, unit="frame", disable=is_hidden, leave=False)
+            for warning in progress.info.warnings:
+                print(f"mmnet: warning: {self._name}: {warning}", file=sys.stderr)
+        self._bar.update(1)
+
+    def event(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        if self._options.json:
+            print(json.dumps({key: value for key, value in row.items() if value != ""}, ensure_ascii=False), flush=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def summary(self, summary: Summary, provider: str) -> None:
+        if self._options.json or self._options.quiet:
+            return
+        fps = summary.frame_count / summary.elapsed_s if summary.elapsed_s else 0.0
+        info = summary.info
+        rejected = ", ".join(f"{count} {reason}" for reason, count in summary.rejected.items()) or "none"
+        print(
+            f"{self._name}: {info.width}×{info.height}, {summary.frame_count} frames, {summary.face_count} with "
+            f"a face, {summary.dropped} dropped; analysed at {fps:.0f} fps; {provider}"
+        )
+        if info.kind == "demo":
+            _print_beside_script(summary)
+        else:
+            for row in self._rows:
+                print(f"  {_event_line(row)}")
+        print(f"  events: {len(summary.events)}; rejected movements: {rejected}")
+        print(f"  saved in {summary.folder}")
+
+
+def _event_line(row: dict[str, Any]) -> str:
+    label = f"consistent with {row['label']} ({row['confidence']:.2f})" if row["label"] else "not classified"
+    return (
+        f"{row['onset_s']:9.3f}–{row['offset_s']:.3f} s, apex {row['apex_s']:.3f} s (frames {row['onset_frame']}, "
+        f"{row['apex_frame']}, {row['offset_frame']}): {label}; {row['regions'].replace(';', ', ')}"
+    )
+
+
+def _print_beside_script(summary: Summary) -> None:
+    """The demo's script and what was found of it; false alarms last."""
+    from app.capture.demo import DEMO_SCRIPT
+    from app.spotting.scoring import match
+
+    frames = range(summary.frame_count)
+    script = [movement for movement in DEMO_SCRIPT if movement.kind == "micro" and movement.offset_frame in frames]
+    found = [event.candidate for event in summary.events]
+    score = match(
+        [(m.onset_frame, m.offset_frame) for m in script],
+        [(c.onset.frame_index, c.offset.frame_index) for c in found],
+    )
+    found_of = dict(score.pairs)
+    print("  script (onset, apex, offset)      found                 apex error  class found")
+    for index, movement in enumerate(script):
+        line = f"  {movement.label:9s} {movement.onset_frame:4d} {movement.apex_frame:4d} {movement.offset_frame:4d}"
+        if index in found_of:
+            candidate, prediction = found[found_of[index]], summary.events[found_of[index]].prediction
+            error_ms = (candidate.apex.frame_index - movement.apex_frame) * 1000 / (summary.info.fps or 30)
+            label = f"{prediction.label} ({prediction.confidence:.2f})" if prediction is not None else "–"
+            line += (
+                f"            {candidate.onset.frame_index:4d} {candidate.apex.frame_index:4d} "
+                f"{candidate.offset.frame_index:4d}     {error_ms:+5.0f} ms   {label}"
+            )
+        else:
+            line += "            missed"
+        print(line)
+    matched = set(found_of.values())
+    for index, candidate in enumerate(found):
+        if index not in matched:
+            print(f"  nothing here{'':17s} {candidate.onset.frame_index:4d} {candidate.apex.frame_index:4d} "
+                  f"{candidate.offset.frame_index:4d}     false alarm")  # fmt: skip
+    print(
+        f"  found {score.true_positives} of {score.true_count}, missed {score.false_negatives}, "
+        f"false alarms {score.false_positives} (a pair counts when its intervals overlap by IoU ≥ 0.5)"
+    )
+
+
+def _default_output_folder() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_documents_dir()) / "mmnet" / datetime.now().strftime("%Y-%m-%d_%H%M%S")
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from app.bench import bench
+
+    report = bench(options.source, options.frames, _source_config(options), _pipeline_config(options))
+    if options.json:
+        print(json.dumps({**asdict(report), "ratio": report.ratio}))
+        return 0
+    print(f"{report.source}: {report.width}×{report.height}, {report.frame_count} frames; {report.provider}")
+    print(f"{'stage':18s}{'count':>7s}{'p50 ms':>9s}{'p95 ms':>9s}")
+    for figures in report.stages:
+        print(f"{figures.stage:18s}{figures.count:7d}{figures.p50_ms:9.2f}{figures.p95_ms:9.2f}")
+    print(f"pipeline {report.pipeline_fps:.1f} fps, bare face mesh {report.mesh_fps:.1f} fps, ratio {report.ratio:.2f}")
+    return 0
+
+
+def _cameras(options: argparse.Namespace) -> int:
+    from app.capture.camera import list_cameras
+
+    cameras = list_cameras()
+    for camera in cameras:
+        print(f"{camera.index}  {camera.name}")
+    if not cameras:
+        print("no camera found", file=sys.stderr)
+    return 0 if cameras else _FAILED
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from app.doctor import doctor
+
+    findings = doctor(_pipeline_config(options).recognition)
+    for finding in findings:
+        print(finding)
+    return _FAILED if any(finding.is_error for finding in findings) else 0
+
+
+def _info() -> int:
+    from app.doctor import info
+
+    for name, value in info().items():
+        print(f"{name}: {value}")
+    return 0
