@@ -37,7 +37,7 @@ def _no_threads_left() -> Iterator[None]:
     while (left := _own_threads() - before) and time.monotonic() < deadline:
         time.sleep(0.02)
     if left:
-        pytest.fail(f"threads left running: {', '.join(sorted(thread.name for thread in left))}")
+        pytest.fail(f"threads left running: {', '.join(sorted(thread.name for thread in left))}", pytrace=False)
 
 
 def _own_threads() -> set[threading.Thread]:
@@ -56,7 +56,7 @@ def _no_stray_log_records(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     logger.removeHandler(handler)
     if stray and "caplog" not in request.fixturenames:
-        pytest.fail(f"stray log records: {[record.getMessage() for record in stray]}")
+        pytest.fail(f"stray log records: {[record.getMessage() for record in stray]}", pytrace=False)
 
 
 @pytest.fixture(scope="session")
