@@ -11,20 +11,18 @@ import csv
 import logging
 import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib import resources
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
-from tqdm.contrib.concurrent import process_map
 
 from app.datatypes import Frame
 from app.errors import DataError, MmnetError, OutputError
-from app.face.alignment import CROP_SIZE, Reference
+from app.face.alignment import Reference
 from app.face.animation import FaceAnimator
 from app.face.geometry import inter_ocular_px
 from app.face.tracker import FaceTracker
@@ -38,7 +36,7 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
     ),
     "positive": ("12", "12", "6+12", "6+12", "12S", "12+25"),
     "surprise": ("1+2", "1+2", "1+2", "1+2+5", "1+2+25", "1+2+5+25+26"),
-}  # fmt: skip
+}
 PEAK = (0.006, 0.03)  # of the inter-ocular distance
 INTER_OCULAR_PX = (45.0, 200.0)  # of the face in the frame, from far away to close up
 _MAX_ENLARGEMENT = 1.25
@@ -129,7 +127,7 @@ def generate_pairs(
         people: names; None takes everyone in the folder.
         pairs_per_class: pairs of each class in all.
         seed: other seeds give other pairs of the same kind.
-        jobs: processes to use; the result does not depend on it.
+        jobs: processes to use (more than one needs torch); the result does not depend on it.
 
     Raises:
         DataError: a person or a portrait is missing, or no face is found in it.
@@ -141,15 +139,29 @@ def generate_pairs(
     chosen = [known[name] for name in sorted(known if people is None else people)]
     if not chosen or pairs_per_class < 1:
         raise DataError("No pairs were asked for: name at least one person and one pair for each class.")
-    indices = [range(i, pairs_per_class, len(chosen)) for i in range(len(chosen))]
-    draw = partial(_pairs_of_person, seed=seed)
-    tasks = [(person, wanted) for person, wanted in zip(chosen, indices, strict=True) if wanted]
-    people_, wanted_ = zip(*tasks, strict=True)
-    if jobs == 1:
-        parts = list(map(draw, tqdm(people_, unit="person", disable=None), wanted_))
-    else:
-        parts = process_map(draw, people_, wanted_, max_workers=jobs, chunksize=1, unit="person", disable=None)
-    return PairSet.joined(parts)
+    shares = [range(i, pairs_per_class, len(chosen)) for i in range(len(chosen))]
+    tasks = _Tasks([(person, share) for person, share in zip(chosen, shares, strict=True) if share], seed)
+    parts: Iterable[PairSet] = tasks
+    if jobs > 1:
+        from torch.utils.data import DataLoader  # its workers are all of torch that is needed here
+
+        # MediaPipe does not survive a fork.
+        parts = DataLoader(tasks, batch_size=None, num_workers=jobs, multiprocessing_context="spawn")
+    return PairSet.joined(list(tqdm(parts, total=len(tasks), unit="person", disable=None)))
+
+
+class _Tasks(Sequence[PairSet]):
+    """The pairs of each person, drawn when they are asked for."""
+
+    def __init__(self, shares: list[tuple[Person, range]], seed: int) -> None:
+        self._shares = shares
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._shares)
+
+    def __getitem__(self, position: int) -> PairSet:
+        return _pairs_of_person(*self._shares[position], self._seed)
 
 
 def _pairs_of_person(person: Person, indices: Sequence[int], seed: int) -> PairSet:
@@ -191,7 +203,7 @@ def _pair(
     for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng((*key, attempt))
         combination = str(rng.choice(COMBINATIONS[class_name])).replace("S", rng.choice(["L", "R"]))
-        peak = float(np.exp(rng.uniform(*np.log(PEAK))))
+        peak = rng.uniform(*PEAK)
         # A spotter's key frames are a little late and a little early: up to 15 % up the rise, down to 80 % of it.
         onset_strength, apex_strength = rng.uniform(0, 0.15), rng.uniform(0.8, 1.0)
         units = _intensities(combination, peak, rng)
