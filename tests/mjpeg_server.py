@@ -1,11 +1,12 @@
-"""A real network camera on 127.0.0.1: JPEG pictures over HTTP, one after the other, as webcams and phones serve them."""
+"""A real network camera on 127.0.0.1: JPEG pictures over HTTP, one after the other."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -73,17 +74,15 @@ class MjpegServer:
                 self.send_response(200)
                 self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
                 self.end_headers()
-                try:
+                with suppress(ConnectionError):  # the client leaves when it likes
                     server._send_pictures(self.wfile.write)
-                except ConnectionError:
-                    pass  # the client has gone, as clients do
 
             def log_message(self, format: str, *args: object) -> None:
                 """Keep the terminal free."""
 
         return StreamHandler
 
-    def _send_pictures(self, write) -> None:
+    def _send_pictures(self, write: Callable[[bytes], object]) -> None:
         started = time.perf_counter()
         pictures = itertools.cycle(self._jpegs) if self._is_looping else self._jpegs
         for number, jpeg in enumerate(pictures):

@@ -48,6 +48,7 @@ class LiveSource:
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
         self._is_closed = False
+        self._has_started = False  # pictures have arrived
 
     def __iter__(self) -> Iterator[Frame]:
         index, dropped, last_ns = 0, 0, 0
@@ -106,6 +107,7 @@ class LiveSource:
                 shape = image.shape
             if not shape and now_s > settled_s + MAX_UNREADABLE_S:
                 raise self._lost("its pictures cannot be read")
+        self._has_started = True
         return shape[1], shape[0], (len(times_s) - 1) / (times_s[-1] - times_s[0])
 
 

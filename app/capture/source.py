@@ -38,9 +38,11 @@ class Source(Protocol):
 def open_source(spec: str, config: SourceConfig) -> Source:
     """Open what `spec` names: `demo`, a URL, an existing file or folder, a glob of images, a camera number or name.
 
-    Paths come before camera names, so that a file called `0` can be opened as `./0` or `0`.
+    A path that exists comes before a camera of that name or number.
     Raises SourceError (CameraError for cameras) when nothing fits or the source cannot be opened.
     """
+    if not spec.strip():
+        raise SourceError("No source was named: give a camera, a file, a folder, an address or `demo`.")
     if spec == "demo":
         from app.capture.demo import DemoSource
 
@@ -50,6 +52,8 @@ def open_source(spec: str, config: SourceConfig) -> Source:
 
         return StreamSource(spec, config)
     single = _single(spec)
+    if Path(single).is_dir() and not image_files(single):
+        raise SourceError(f"The folder {single} holds no images and no videos. Name the folder that they are in.")
     if images := image_files(single):
         from app.capture.image_folder import ImageFolderSource
 

@@ -31,8 +31,8 @@ class StreamSource(LiveSource):
         try:
             if not self._capture.isOpened():
                 raise SourceError(
-                    f"{self._name} gives no video within {timeout_s:g} s. Check the address, the user name and password "
-                    "in it, and that the sender is on and reachable from here."
+                    f"{self._name} gives no video within {timeout_s:g} s. Check the address, the user name and "
+                    "password in it, and that the sender is on and reachable from here."
                 )
             width, height, fps = self._measure()
         except BaseException:
