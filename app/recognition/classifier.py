@@ -150,7 +150,8 @@ def _checked_class_names(model: ModelFile, metadata: dict[str, str]) -> tuple[st
     missing = [key for key in _METADATA_KEYS if key not in metadata]
     if missing:
         raise ModelError(
-            f"{prefix} is not one of ours: its metadata lacks {', '.join(missing)}. Use a file from `mmnet export`."
+            f"{prefix} is not one of ours: its metadata lacks {', '.join(missing)}. "
+            "Use a file from `python -m model.export`."
         )
     if metadata["format_version"] != FORMAT_VERSION:
         raise ModelError(
@@ -193,7 +194,7 @@ def _check_signature(model: ModelFile, session: onnxruntime.InferenceSession, cl
         if found != expected:
             raise ModelError(
                 f"The model file {model.path} is not one of ours: its {kind} are {_described(found)}, "
-                f"not {_described(expected)}. Use a file from `mmnet export`."
+                f"not {_described(expected)}. Use a file from `python -m model.export`."
             )
 
 
