@@ -256,12 +256,16 @@ def _filmed(
     blur, noise_sd = rng.uniform(0, 0.9), rng.uniform(0.5, 4.0)
     quality = int(rng.integers(70, 99)) if rng.random() < 0.6 else None
     is_blinking = rng.random() < 0.2
+    crease_gain = rng.uniform(0, 1.5)  # smooth skin to deep folds
     frames = []
     for units in moments:
         head = cv2.getRotationMatrix2D(centre.tolist(), turn_deg + rng.normal(0, 0.4), 1 + rng.normal(0, 0.004))
         head[:, 2] += shift_px + rng.normal(0, 0.015, 2) * unit_px
         closure = rng.uniform(0, 0.3) if is_blinking else 0.0
-        frame = animator.render(units, eye_closure=closure, frame_from_portrait=head).astype(np.float32)
+        turn_deg = tuple(rng.normal(0, 0.6, 2))
+        frame = animator.render(
+            units, eye_closure=closure, turn_deg=turn_deg, crease_gain=crease_gain, frame_from_portrait=head
+        ).astype(np.float32)
         frame = 255 * (frame / 255) ** gamma * (gain * (1 + rng.normal(0, 0.01)) * tint.astype(np.float32))
         if blur > 0.3:
             frame = cv2.GaussianBlur(frame, (0, 0), blur)

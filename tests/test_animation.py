@@ -94,11 +94,21 @@ def test_head_motion_is_composed_into_the_same_warp(animator: FaceAnimator) -> N
     assert difference.max() <= 2
 
 
+def test_turning_the_head_moves_the_nose_more_than_the_outline(animator: FaceAnimator, tracker: FaceTracker) -> None:
+    still, turned = (track(tracker, animator.render({}, turn_deg=turn)) for turn in ((0, 0), (4, 0)))
+    moved_px = (turned.landmarks_px - still.landmarks_px)[:, 0]
+    assert moved_px[4] > 2
+    assert moved_px[4] > 2 * abs(moved_px[[234, 454]].mean())
+    assert turned.pose.yaw_deg > still.pose.yaw_deg
+
+
 def test_frown_darkens_the_furrow_between_the_brows(animator: FaceAnimator, landmarks_px: np.ndarray) -> None:
     x, y = np.rint(landmarks_px[[9, 107, 8, 55], :2].mean(axis=0)).astype(int)
     furrow = (slice(y - 4, y + 5), slice(x - 1, x + 2))
     before, after = (animator.render(units)[furrow].mean() for units in ({}, {"4": 0.03}))
     assert after < 0.97 * before
+    without = animator.render({"4": 0.03}, crease_gain=0.0)[furrow].mean()
+    assert without > after + 1
 
 
 def test_unknown_units_and_unsuitable_landmarks_are_refused(landmarks_px: np.ndarray) -> None:

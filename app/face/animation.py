@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -91,6 +92,7 @@ class FaceAnimator:
             self._soft_mask(topology.RIGHT_EYE, fade_px), self._soft_mask(topology.LEFT_EYE, fade_px)
         )
         self._eyes = [self._eye(upper, lower) for upper, lower in _EYES]
+        self._depth_px = landmarks_px[:, 2].astype(np.float32)
         self._units: dict[str, _Unit] = {}
 
     def displacement_px(self, action_units: Mapping[str, float], points_px: np.ndarray) -> np.ndarray:
@@ -104,6 +106,8 @@ class FaceAnimator:
         action_units: Mapping[str, float],
         *,
         eye_closure: float = 0.0,
+        turn_deg: tuple[float, float] = (0.0, 0.0),
+        crease_gain: float = 1.0,
         frame_from_portrait: np.ndarray | None = None,
         size: tuple[int, int] | None = None,
     ) -> np.ndarray:
@@ -113,6 +117,8 @@ class FaceAnimator:
             action_units: peak displacement of each active unit as a fraction of the inter-ocular distance, e.g.
                 {"12": 0.02, "4L": 0.01}; a side is the person's own.
             eye_closure: 0 as in the portrait, 1 shut.
+            turn_deg: small change of the head's yaw and pitch, signed as in HeadPose; the face's outline stays.
+            crease_gain: strength of the creases, 1 as in the tables.
             frame_from_portrait: (2, 3) head motion; by default none.
             size: (width, height) of the frame; by default that of the portrait.
         """
@@ -120,6 +126,9 @@ class FaceAnimator:
         if eye_closure > 0:
             for eye in self._eyes:
                 field[eye.box] += _lid_displacement(eye, min(eye_closure, 1.0), _LID_FOLD * self.inter_ocular_px)
+        for axis, angle_deg in enumerate(turn_deg):
+            if angle_deg:
+                field[..., axis] += np.float32(np.sin(np.radians(angle_deg))) * self._nearness_px
         if frame_from_portrait is None:
             frame_from_portrait = np.eye(2, 3)
         width, height = size or self.image_bgr.shape[1::-1]
@@ -135,7 +144,7 @@ class FaceAnimator:
             source[box] -= cv2.warpAffine(field, frame_from_box, box_size, flags=cv2.INTER_LINEAR)
         image = cv2.remap(self.image_bgr, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
         if shading is not None and min(box_size) > 0:
-            gain = 1 + cv2.warpAffine(shading, frame_from_box, box_size, flags=cv2.INTER_LINEAR)
+            gain = 1 + crease_gain * cv2.warpAffine(shading, frame_from_box, box_size, flags=cv2.INTER_LINEAR)
             image[box] = cv2.multiply(image[box], cv2.merge([gain] * 3), dtype=cv2.CV_8U)
         return image
 
@@ -204,6 +213,19 @@ class FaceAnimator:
         cv2.fillPoly(outside, [np.rint(self._points[list(indices)]).astype(np.int32)], 0)
         ratio = np.clip(1 - cv2.distanceTransform(outside, cv2.DIST_L2, 5) / fade_px, 0, 1)
         return ratio * ratio * (3 - 2 * ratio)
+
+    @cached_property
+    def _nearness_px(self) -> np.ndarray:
+        """How much nearer to the camera than the face's outline every pixel is, (h, w) float32; 0 off the face."""
+        step = max(1, round(self.inter_ocular_px / 25))
+        x, y = self._x[::step, ::step, None], self._y[::step, ::step, None]
+        landmarks = self._points.astype(np.float32)
+        squared = (x - landmarks[:, 0]) ** 2 + (y - landmarks[:, 1]) ** 2
+        squared -= squared.min(axis=2, keepdims=True)  # a pixel far from all landmarks takes the nearest one's depth
+        weight = np.exp(-squared / (2 * (0.07 * self.inter_ocular_px) ** 2))
+        outline_px = np.median(self._depth_px[list(topology.FACE_OVAL)])
+        nearness = outline_px - (weight @ self._depth_px) / weight.sum(axis=2)
+        return cv2.resize(nearness, self._shape[::-1], interpolation=cv2.INTER_LINEAR) * self._face_mask
 
     def _offset_from(self, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Every pixel's offset from a point, across and down the face, in inter-ocular distances."""
