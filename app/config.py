@@ -36,7 +36,7 @@ class FaceConfig:
     max_yaw_deg: float = 35.0
     max_pitch_deg: float = 30.0
     min_brightness: float = 30.0
-    min_sharpness: float = 5.0
+    min_sharpness: float = 5.5  # about a blur of 6 % of the inter-ocular distance
     count_period_s: float = 1.0  # how often all faces in the frame are counted
 
 

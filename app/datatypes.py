@@ -57,7 +57,7 @@ class FaceQuality:
     is_usable: bool
     reason: str  # "" when usable, else one of face.quality.REASONS
     inter_ocular_px: float
-    sharpness: float  # standard deviation of the Laplacian, percent of the crop's own contrast
+    sharpness: float  # detail of 1.5–3 px, percent of the crop's own contrast
     brightness: float  # mean grey level of the crop, 0–255
 
 
