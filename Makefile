@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 .PHONY: demo test lint clean
 
 demo: $(VENV)/.installed
-	@$(BIN)/python -c 'import cv2' || { echo 'System libraries are missing: see "System packages" in README.md.'; exit 1; }
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { $(BIN)/mmnet doctor; exit 1; }
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
 		echo 'mmnet view demo'; $(BIN)/mmnet view demo; \
 	else \
@@ -32,7 +32,7 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.created setup.cfg pyproject.toml
-	@echo 'Installing into $(VENV): about 1.4 GB, a few minutes the first time.'
+	@echo 'Installing into $(VENV): about 1.8 GB, a few minutes the first time.'
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable .
 	@touch $@
 

@@ -72,8 +72,8 @@ def doctor(config: RecognitionConfig | None = None) -> list[Finding]:
     """
     findings = [_program(), *_requirements(), *_shared_folders(), *_opencv()]
     if any(finding.is_error for finding in findings):
-        # What follows imports these packages and would only repeat the reason less clearly.
-        return findings
+        # The rest imports these packages and would only repeat the reason less clearly.
+        return [*findings, *_screen()]
     return [*findings, _face_tracking(), *_network(config or RecognitionConfig()), *_screen(), _cameras()]
 
 
