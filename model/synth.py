@@ -251,7 +251,7 @@ def _filmed(
     animator = FaceAnimator(small, landmarks_px * np.float32(scale))
     unit_px = animator.inter_ocular_px
     centre = landmarks_px[:, :2].mean(axis=0).astype(float) * scale
-    turn_deg, shift_px = rng.normal(0, 5), rng.uniform(-0.1, 0.1, 2) * unit_px
+    roll_deg, shift_px = rng.normal(0, 5), rng.uniform(-0.1, 0.1, 2) * unit_px
     gain, gamma, tint = rng.uniform(0.75, 1.15), np.exp(rng.normal(0, 0.15)), rng.uniform(0.94, 1.06, 3)
     blur, noise_sd = rng.uniform(0, 0.9), rng.uniform(0.5, 4.0)
     quality = int(rng.integers(70, 99)) if rng.random() < 0.6 else None
@@ -259,7 +259,7 @@ def _filmed(
     crease_gain = rng.uniform(0, 1.5)  # smooth skin to deep folds
     frames = []
     for units in moments:
-        head = cv2.getRotationMatrix2D(centre.tolist(), turn_deg + rng.normal(0, 0.4), 1 + rng.normal(0, 0.004))
+        head = cv2.getRotationMatrix2D(centre.tolist(), roll_deg + rng.normal(0, 0.4), 1 + rng.normal(0, 0.004))
         head[:, 2] += shift_px + rng.normal(0, 0.015, 2) * unit_px
         closure = rng.uniform(0, 0.3) if is_blinking else 0.0
         turn_deg = tuple(rng.normal(0, 0.6, 2))
