@@ -262,7 +262,7 @@ def _filmed(
         head = cv2.getRotationMatrix2D(centre.tolist(), roll_deg + rng.normal(0, 0.4), 1 + rng.normal(0, 0.004))
         head[:, 2] += shift_px + rng.normal(0, 0.015, 2) * unit_px
         closure = rng.uniform(0, 0.3) if is_blinking else 0.0
-        turn_deg = tuple(rng.normal(0, 0.6, 2))
+        turn_deg = tuple(rng.normal(0, 0.35, 2))
         frame = animator.render(
             units, eye_closure=closure, turn_deg=turn_deg, crease_gain=crease_gain, frame_from_portrait=head
         ).astype(np.float32)
