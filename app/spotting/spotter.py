@@ -26,7 +26,8 @@ REJECTIONS: dict[str, str] = {
     "interrupted": "the face was lost, or frames were, before the movement ended",
 }
 _FALLING_LEVEL = 0.7  # of the peak
-_CALM_STRENGTH = 0.5  # of the detection threshold
+_QUIET_STRENGTH = 0.7  # of the detection threshold; below 1, so that noise at the threshold is no new movement
+_CALM_STRENGTH = 0.5
 _NEVER_NS = -(10**18)
 _MAD_TO_SD = 1.4826  # of a normal distribution
 
@@ -92,7 +93,7 @@ class Spotter:
         """Forget everything: the face was lost, or frames were. A movement under way is reported as interrupted."""
         interrupted: tuple[Candidate, ...] = ()
         if self._movement is not None and self.state is not SpotState.HOLDING:
-            interrupted = (self._candidate(self._history[-1], "interrupted"),)
+            interrupted = (self._candidate("interrupted"),)
         self._movement = None
         self._ended_ns = _NEVER_NS
         self._history.clear()
@@ -164,12 +165,13 @@ class Spotter:
             movement.peak_ns = newest.timestamp_ns
         level = movement.along(newest)
         self.state = SpotState.FALLING if level < _FALLING_LEVEL else SpotState.RISING
-        if level <= self._config.onset_level and newest.timestamp_ns > movement.peak_ns:
-            candidate = self._candidate(newest, "")
+        # Every region must be quiet, or the rest of a strong movement would be taken for the next one.
+        if level <= self._config.onset_level and frozen[leader] < _QUIET_STRENGTH:
+            candidate = self._candidate("")
             self._movement, self.state = None, SpotState.IDLE
             return strength, (candidate,)
         if newest.timestamp_ns - movement.start_ns > self._config.max_duration_ms * 1e6:
-            candidate = self._candidate(newest, "too long")
+            candidate = self._candidate("too long")
             self.state = SpotState.HOLDING
             return strength, (candidate,)
         return strength, ()
@@ -187,7 +189,7 @@ class Spotter:
         usual = float(np.median([o.eye_opening for o in self._history])) if len(self._history) else eye_opening
         return eye_opening < (1 - self._config.blink_drop) * usual
 
-    def _candidate(self, last: _Observation, rejected_because: str) -> Candidate:
+    def _candidate(self, rejected_because: str) -> Candidate:
         """Read onset, apex and offset of the movement from the buffer and pass it through the gates."""
         movement = self._movement
         assert movement is not None
@@ -198,13 +200,14 @@ class Spotter:
         onset = next(i for i, o in enumerate(observations) if o.timestamp_ns >= movement.start_ns)
         while onset > 0 and levels[onset] > self._config.onset_level:
             onset -= 1
-        offset = next(i for i, o in enumerate(observations) if o is last)
+        offset = peak
+        while offset < len(observations) - 1 and levels[offset] > self._config.onset_level:
+            offset += 1
         during = observations[onset : offset + 1]
         margin_ns = int(self._config.blink_margin_ms * 1e6)
+        first_ns, last_ns = observations[onset].timestamp_ns, observations[offset].timestamp_ns
         has_blink = any(
-            o.is_blink
-            for o in observations
-            if observations[onset].timestamp_ns - margin_ns <= o.timestamp_ns <= last.timestamp_ns + margin_ns
+            o.is_blink for o in observations if first_ns - margin_ns <= o.timestamp_ns <= last_ns + margin_ns
         )
         head_motion = max(o.head_speed_percent_s for o in during)
         strengths = np.max(
@@ -212,7 +215,7 @@ class Spotter:
             axis=0,
         )
         moved = [i for i in np.argsort(-strengths) if strengths[i] >= 1]
-        duration_ms = (last.timestamp_ns - observations[onset].timestamp_ns) / 1e6
+        duration_ms = (last_ns - first_ns) / 1e6
         leading = REGION_NAMES[movement.peak_region]
         reason = rejected_because
         if not reason:
@@ -220,19 +223,19 @@ class Spotter:
                 reason = "too long"
             elif duration_ms < self._config.min_duration_ms:
                 reason = "too short"
-            elif observations[onset].timestamp_ns - self._ended_ns < self._config.min_rest_ms * 1e6:
+            elif first_ns - self._ended_ns < self._config.min_rest_ms * 1e6:
                 reason = "part of a longer movement"
             elif has_blink and leading not in MOUTH_REGIONS:
                 reason = "blink"
             elif head_motion > self._config.max_head_speed_percent_s:
                 reason = "head motion"
         if reason != "blink":
-            self._ended_ns = last.timestamp_ns
+            self._ended_ns = last_ns
         return Candidate(
             face_id=self._face_id,
             onset=_key_frame(observations[onset]),
             apex=_key_frame(observations[peak]),
-            offset=_key_frame(last),
+            offset=_key_frame(observations[offset]),
             regions=tuple(REGION_NAMES[i] for i in moved),
             spot_score=movement.peak_strength,
             head_motion=head_motion,
