@@ -39,6 +39,7 @@ class Summary:
     rejected: dict[str, int]
     frame_count: int
     face_count: int
+    last_frame: int  # index in the whole recording; -1 when there was none
     dropped: int
     elapsed_s: float
     error: MmnetError | None
@@ -70,6 +71,7 @@ def analyse(
     recogniser.restart()
     events: list[Event] = []
     error: MmnetError | None = None
+    last_frame = -1
     with Pipeline(pipeline_config) as pipeline, captured_frames(spec, source_config) as capture:
         info = capture.info
         writer = SessionWriter(folder, info, spec, recogniser, source_config, pipeline_config)
@@ -78,6 +80,7 @@ def analyse(
                 for frame in capture:
                     result = pipeline.step(frame)
                     writer.add_step(result)
+                    last_frame = frame.index
                     for candidate in result.decided:
                         if not candidate.rejected_because:
                             events.append(recogniser.recognise(candidate))
@@ -102,6 +105,7 @@ def analyse(
             rejected=dict(sorted(writer.rejected.items())),
             frame_count=writer.frame_count,
             face_count=writer.face_count,
+            last_frame=last_frame,
             dropped=capture.dropped,
             elapsed_s=perf_counter() - started,
             error=error,

@@ -257,8 +257,14 @@ def _print_beside_script(summary: Summary) -> None:
     from app.capture.demo import DEMO_SCRIPT
     from app.spotting.scoring import match
 
-    frames = range(summary.frame_count)
-    script = [movement for movement in DEMO_SCRIPT if movement.kind == "micro" and movement.offset_frame in frames]
+    first_frame = summary.last_frame + 1 - summary.frame_count
+    script = [
+        movement
+        for movement in DEMO_SCRIPT
+        if movement.kind == "micro"
+        and first_frame <= movement.onset_frame
+        and movement.offset_frame <= summary.last_frame
+    ]
     found = [event.candidate for event in summary.events]
     score = match(
         [(m.onset_frame, m.offset_frame) for m in script],

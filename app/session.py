@@ -26,6 +26,7 @@ _FRAME_COLUMNS = (
     *("frame", "face_id", "timestamp", "confidence", "success", "pose_Rx", "pose_Ry", "pose_Rz"),
     *("motion", "spot_score", "blink", "state", "dropped_before", "head_motion", "quality", "face_count"),
 )
+_PROVENANCE = ("training_data", "protocol", "scores", "crop_recipe")  # what a network says of itself
 _LOW_FPS_HZ = 25.0  # below it a movement of 80 ms has two frames or fewer
 
 
@@ -70,12 +71,14 @@ class SessionWriter:
         self._files: list[IO[str]] = []
         self.rejected: dict[str, int] = {}
         self.event_count = self.frame_count = self.face_count = 0
-        with _output_errors(folder):
+        with _output_errors(folder), contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._abandon)
             folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(folder / "events", ignore_errors=True)
             self._events = self._table("events.csv", self._columns)
             self._frames = self._table("frames.csv", _FRAME_COLUMNS)
             self._write_metadata(is_complete=False, error="")
+            on_failure.pop_all()
 
     def _table(self, name: str, columns: tuple[str, ...]) -> csv.DictWriter[str]:
         file = (self.folder / name).open("w", encoding="utf-8", newline="")
@@ -84,6 +87,13 @@ class SessionWriter:
         table.writeheader()
         file.flush()
         return table
+
+    def _abandon(self) -> None:
+        """Let go of files that can no longer be written."""
+        files, self._files = self._files, []
+        for file in files:
+            with contextlib.suppress(OSError):
+                file.close()
 
     def seconds(self, timestamp_ns: int) -> float:
         """Seconds from the first frame of the video."""
@@ -181,9 +191,11 @@ class SessionWriter:
         if not self._files:
             return
         with _output_errors(self.folder):
-            files, self._files = self._files, []
-            for file in files:
-                file.close()
+            try:
+                for file in self._files:
+                    file.flush()
+            finally:
+                self._abandon()
             self._write_metadata(is_complete=not error, error=error)
 
     def _write_metadata(self, *, is_complete: bool, error: str) -> None:
@@ -202,7 +214,7 @@ class SessionWriter:
                 "sha256": classifier.sha256,
                 "class_names": classifier.class_names,
                 "provider": classifier.provider,
-                **classifier.provenance,
+                **{key: value for key, value in classifier.metadata.items() if key in _PROVENANCE},
             },
             "recognition": self._recogniser.status,
             "frames": self.frame_count,
