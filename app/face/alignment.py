@@ -142,16 +142,27 @@ def _warp(image_bgr: np.ndarray, crop_from_frame: np.ndarray) -> AlignedCrop:
     shrink = int(1 / np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2])) + 1e-12))
     from_frame = crop_from_frame
     if shrink >= 2:
-        height, width = image_bgr.shape[:2]
-        image_bgr = cv2.resize(image_bgr, (width // shrink, height // shrink), interpolation=cv2.INTER_AREA)
-        ratio = np.array([width / image_bgr.shape[1], height / image_bgr.shape[0]])
-        # Pixel centres lie at +0.5, so a shrunken picture is shifted as well as scaled.
-        frame_from_small = np.column_stack([np.diag(ratio), (ratio - 1) / 2])
-        from_frame = _composed(crop_from_frame, frame_from_small)
+        image_bgr, from_frame = _shrunken(image_bgr, crop_from_frame, shrink)
     crop = cv2.warpAffine(
         image_bgr, from_frame, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return AlignedCrop(crop, crop_from_frame)
+
+
+def _shrunken(image_bgr: np.ndarray, crop_from_frame: np.ndarray, shrink: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the frame that the crop shows, averaged down by about `shrink`, and the crop's transform from it."""
+    height, width = image_bgr.shape[:2]
+    corners = np.array([(0, 0), (CROP_SIZE, 0), (0, CROP_SIZE), (CROP_SIZE, CROP_SIZE)])
+    shown = _transformed(cv2.invertAffineTransform(crop_from_frame), corners)
+    low = np.clip(np.floor(shown.min(axis=0)) - 2 * shrink, 0, (width - 1, height - 1)).astype(int)
+    high = np.clip(np.ceil(shown.max(axis=0)) + 2 * shrink, low + 1, (width, height)).astype(int)
+    part = image_bgr[low[1] : high[1], low[0] : high[0]]
+    size = np.maximum((high - low) // shrink, 1)
+    small = cv2.resize(part, tuple(map(int, size)), interpolation=cv2.INTER_AREA)
+    ratio = (high - low) / size
+    # Pixel centres lie at +0.5, so a shrunken picture is shifted as well as scaled.
+    frame_from_small = np.column_stack([np.diag(ratio), (ratio - 1) / 2 + low])
+    return small, _composed(crop_from_frame, frame_from_small)
 
 
 def _transformed(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
