@@ -12,9 +12,8 @@ from pathlib import Path
 import cv2
 from cv2_enumerate_cameras import enumerate_cameras, supported_backends
 
-from app.capture.live import Capture, LiveSource, slow_warning
+from app.capture.live import Capture, LiveSource, fourcc_name, slow_warning
 from app.capture.noise import quiet_opencv
-from app.capture.stream import fourcc_name
 from app.config import SourceConfig
 from app.datatypes import SourceInfo
 from app.errors import CameraError, SourceError

@@ -21,20 +21,18 @@ def natural_key(path: str | Path) -> tuple[object, ...]:
     pieces = re.split(r"(\d+)", text.casefold())
     # A number compares by its length, then digit by digit: any number of digits, and no conversion to fail.
     numbers = [(len(digits := piece.lstrip("0")), digits) if i % 2 else piece for i, piece in enumerate(pieces)]
-    return *numbers, text
+    return tuple(numbers), text
 
 
 def is_url(spec: str) -> bool:
-    """Whether `spec` is an address such as rtsp://host/path; a Windows path is not."""
+    """Whether `spec` is a network address such as rtsp://host/path; a Windows path is not."""
     return "://" in spec
 
 
 def is_recording(spec: str) -> bool:
     """Whether `spec` is the address of a finished video file, which has media times, and not of a live stream."""
     address = urlsplit(spec) if is_url(spec) else None
-    return (
-        address is not None and address.scheme in {"http", "https", "file"} and _suffix(address.path) in VIDEO_SUFFIXES
-    )
+    return address is not None and address.scheme in {"http", "https"} and _suffix(address.path) in VIDEO_SUFFIXES
 
 
 def short_name(spec: str) -> str:

@@ -119,3 +119,8 @@ def slow_warning(fps: float) -> tuple[str, ...]:
         f"Only {fps:.1f} frames a second arrive; {MIN_FPS:g} are needed to see micro-expressions. More light on the "
         "face, a smaller picture or another USB port often help.",
     )
+
+
+def fourcc_name(code: float) -> str:
+    """Name of a codec from OpenCV's number for it; empty when there is none."""
+    return int(code).to_bytes(4, "little", signed=code < 0).decode("ascii", "ignore").strip("\0 ")

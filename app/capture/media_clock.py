@@ -16,7 +16,8 @@ class MediaClock:
     def __init__(self, interval_ns: int) -> None:
         self.repairs = 0
         self._interval_ns = max(interval_ns, 2)
-        self._zero_ns: int | None = None
+        self._zero_ns: int | None = None  # media time of the first frame, moved by every jump
+        self._media_ns = 0  # last time that the file gave, from zero
         self._last_ns = 0
 
     def stamp(self, media_ns: int | None) -> int:
@@ -24,17 +25,17 @@ class MediaClock:
         if self._zero_ns is None:
             self._zero_ns = media_ns or 0
             return 0
-        proposed_ns = None if media_ns is None else media_ns - self._zero_ns
-        if proposed_ns is None:
-            self._last_ns += self._interval_ns
-            self.repairs += 1
-        elif proposed_ns < self._last_ns - JUMP_NS:
-            self._last_ns += self._interval_ns
-            self._zero_ns += proposed_ns - self._last_ns
-            self.repairs += 1
-        elif proposed_ns <= self._last_ns:
-            self._last_ns += self._interval_ns // 2
-            self.repairs += 1
+        earliest_ns = self._last_ns + self._interval_ns // 2
+        if media_ns is None:
+            earliest_ns = self._media_ns = self._last_ns + self._interval_ns
+        elif media_ns - self._zero_ns < self._media_ns - JUMP_NS:
+            earliest_ns = self._media_ns = self._last_ns + self._interval_ns
+            self._zero_ns = media_ns - self._media_ns
         else:
-            self._last_ns = proposed_ns
+            self._media_ns = media_ns - self._zero_ns
+            if self._media_ns > self._last_ns:
+                self._last_ns = self._media_ns
+                return self._last_ns
+        self.repairs += 1
+        self._last_ns = earliest_ns
         return self._last_ns

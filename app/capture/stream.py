@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 
 from app.capture.inputs import short_name
-from app.capture.live import LiveSource, slow_warning
+from app.capture.live import LiveSource, fourcc_name, slow_warning
 from app.capture.noise import quiet_opencv
 from app.config import SourceConfig
 from app.datatypes import SourceInfo
@@ -55,11 +55,6 @@ class StreamSource(LiveSource):
             f"The stream {self._name} was lost {when}: it ended, or nothing came for {self._timeout_s:g} s. "
             "Check the sender and the network, then open it again."
         )
-
-
-def fourcc_name(code: float) -> str:
-    """Name of a codec from OpenCV's number for it; empty when there is none."""
-    return int(code).to_bytes(4, "little", signed=code < 0).decode("ascii", "ignore").strip("\0 ")
 
 
 def _timeouts(timeout_s: float) -> Sequence[int]:

@@ -72,8 +72,9 @@ class VideoFileSource:
         # What precedes the first sound frame is no damage: a stream may begin between two key frames.
         damaged = 1 - len(self._head)
         for decoded, is_sound in chain(self._head, self._decoded):
+            # A packet that gives no frame takes a number too, so that the frames behind it keep theirs.
+            index += decoded is not None or index >= 0
             if decoded is not None:
-                index += 1
                 last_ns = clock.stamp(_media_ns(decoded, self._stream))
             if decoded is None or not is_sound:
                 damaged += 1
@@ -205,7 +206,8 @@ class VideoFileSource:
         return None if self._container.duration is None else self._container.duration / av.time_base
 
     def _picture(self, decoded: VideoFrame) -> np.ndarray:
-        scaled = self._reformatter.reformat(decoded, self._width, self._height, "bgr24")
+        # One thread: it is enough, and with several swscale errs where the strips of odd-sized pictures meet.
+        scaled = self._reformatter.reformat(decoded, self._width, self._height, "bgr24", threads=1)
         image = scaled.to_ndarray()
         return np.ascontiguousarray(image) if self._rotation is None else cv2.rotate(image, self._rotation)
 
