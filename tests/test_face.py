@@ -1,5 +1,7 @@
 """Tracking, measuring and judging one face: real MediaPipe on NASA's portrait of an astronaut."""
 
+import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -163,6 +165,20 @@ def test_quality_names_what_is_wrong_with_the_picture(face, astronaut_bgr) -> No
     crop_bgr = align(astronaut_bgr, face.landmarks_px).image_bgr
     dark = assess(face, (crop_bgr * 0.1).astype(np.uint8), FaceConfig())
     noise = np.random.default_rng(0).normal(0, 3, crop_bgr.shape)
-    blurred = assess(face, np.clip(cv2.GaussianBlur(crop_bgr, (0, 0), 8) + noise, 0, 255).astype(np.uint8), FaceConfig())
+    noisy_blur = np.clip(cv2.GaussianBlur(crop_bgr, (0, 0), 8) + noise, 0, 255).astype(np.uint8)
+    blurred = assess(face, noisy_blur, FaceConfig())
     dim = assess(face, (crop_bgr * 0.4).astype(np.uint8), FaceConfig())
     assert (dark.reason, blurred.reason, dim.reason) == ("too dark", "blurred", "")
+
+
+def test_trackers_that_start_together_leave_standard_error_open(capfd: pytest.CaptureFixture[str]) -> None:
+    def start() -> None:
+        FaceTracker().close()
+
+    threads = [threading.Thread(target=start) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.write(2, b"still here")
+    assert capfd.readouterr().err.endswith("still here")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -25,9 +26,19 @@ _JUMP_INTER_OCULAR = 1.2
 _JUMP_SCALE = 1.6
 
 
+# Two trackers that start at once on two threads would restore each other's silence for good.
+_STDERR_LOCK = threading.RLock()
+
+
 @contextlib.contextmanager
 def silenced_stderr() -> Iterator[None]:
     """MediaPipe's C++ part writes start-up chatter to the file descriptor; Python cannot filter it elsewhere."""
+    with _STDERR_LOCK, _redirected_stderr():
+        yield
+
+
+@contextlib.contextmanager
+def _redirected_stderr() -> Iterator[None]:
     try:
         stderr_fd = sys.__stderr__.fileno()  # type: ignore[union-attr]
     except (AttributeError, OSError, ValueError):
