@@ -55,6 +55,10 @@ def _no_stray_log_records(request: pytest.FixtureRequest) -> Iterator[None]:
     logger.addHandler(handler)
     yield
     logger.removeHandler(handler)
+    # A command line that ran in this test has set these for the whole process.
+    logger.setLevel(logging.NOTSET)
+    for left in [own for own in logging.root.handlers if type(own) is logging.StreamHandler]:
+        logging.root.removeHandler(left)
     if stray and "caplog" not in request.fixturenames:
         pytest.fail(f"stray log records: {[record.getMessage() for record in stray]}", pytrace=False)
 
