@@ -111,7 +111,9 @@ def _requirements() -> list[Finding]:
     try:
         declared = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
-        return [Finding(Level.HINT, "packages", f"{DISTRIBUTION} itself is not installed", "pip install .")]
+        return [
+            Finding(Level.HINT, "packages", f"{DISTRIBUTION} itself is not installed", "Run `pip install .` there.")
+        ]
     from packaging.requirements import Requirement
 
     installed, wrong = [], []
@@ -128,7 +130,7 @@ def _requirements() -> list[Finding]:
             wrong[-1] += f" (needs {requirement.specifier})"
     findings = [Finding(Level.OK, "packages", ", ".join(installed))] if installed else []
     if wrong:
-        advice = f"pip install --upgrade --force-reinstall {DISTRIBUTION} in an environment of its own"
+        advice = "Run `pip install .` in the source folder, in a virtual environment of its own."
         findings.append(Finding(Level.ERROR, "packages", ", ".join(wrong), advice))
     return findings
 

@@ -147,6 +147,6 @@ def _missing_library() -> str:
             return f"the NVIDIA driver is missing ({reason}). Install it, or use --device cpu."
         return (
             f"a CUDA library is missing ({reason}). With an NVIDIA GPU and driver, "
-            "`pip install 'mmnet-viewer[cuda]'` brings them; without, use --device cpu."
+            "`pip install 'onnxruntime-gpu[cuda,cudnn]'` brings them; without, use --device cpu."
         )
     return "the CUDA provider refused to start: no supported NVIDIA GPU, or its driver is too old. Use --device cpu."
