@@ -43,9 +43,11 @@ class FakeDriver:
         unreadable: Callable[[int], bool] = lambda number: False,
         convert: Callable[[np.ndarray], np.ndarray] = lambda image: image,
         on_last: Callable[[], object] = lambda: None,
+        burst: int = 0,
     ) -> None:
         self.fps, self.size, self.opens, self.pictures = fps, size, opens, pictures
         self.unreadable, self.convert, self.on_last = unreadable, convert, on_last
+        self.burst = burst  # pictures that were waiting and come at once
         self.wishes: list[tuple[int, float]] = []
         self.grabbed = 0
         self.is_released = False
@@ -68,8 +70,8 @@ class FakeDriver:
         if self.grabbed == self.pictures:
             self.on_last()
             return False
-        time.sleep(1 / self.fps)
         self.grabbed += 1
+        time.sleep(1 / self.fps if self.grabbed > self.burst else 0)
         return True
 
     def retrieve(self) -> tuple[bool, np.ndarray | None]:
@@ -141,6 +143,11 @@ def test_too_few_frames_a_second_is_warned_of(device: CameraDevice) -> None:
     with CameraSource(device, SourceConfig(), FakeDriver(fps=15)) as source:
         assert 5 < source.info.fps <= 15.1
         assert "are needed" in source.info.warnings[0]
+
+
+def test_pictures_that_were_waiting_do_not_count_for_the_rate(device: CameraDevice) -> None:
+    with CameraSource(device, SourceConfig(), FakeDriver(fps=40, burst=100)) as source:
+        assert source.info.fps < 41
 
 
 def test_frames_carry_the_time_of_their_arrival(device: CameraDevice) -> None:

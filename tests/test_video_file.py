@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from fractions import Fraction
 from functools import partial
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from videos import number_of, numbered_frame, numbers_of, read_until_error, write_numbered, write_video
 
+from app.capture import video_file
 from app.capture.container_size import missing_bytes
 from app.capture.media_clock import JUMP_NS, MediaClock
 from app.capture.video_file import VideoFileSource
@@ -210,6 +212,33 @@ def test_missing_bytes_are_counted(whole: dict[str, Path], tmp_path: Path, cut: 
     assert missing_bytes(path) == 0
 
 
+def test_missing_bytes_of_large_and_odd_boxes(tmp_path: Path) -> None:
+    path = tmp_path / "any"
+    large = b"\0\0\0\x08ftyp" + struct.pack(">I4sQ", 1, b"mdat", 1016) + bytes(1000)
+    path.write_bytes(large)
+    assert missing_bytes(path) == 0
+    path.write_bytes(large[:-300])
+    assert missing_bytes(path) == 300
+    to_the_end = b"\0\0\0\x08ftyp" + struct.pack(">I4s", 0, b"mdat") + bytes(10)
+    path.write_bytes(to_the_end)
+    assert missing_bytes(path) == 0
+    without_padding = b"RIFF" + struct.pack("<I", 7) + b"AVI 123"
+    path.write_bytes(without_padding)
+    assert missing_bytes(path) == 0
+    path.write_bytes(without_padding + b"\0" + without_padding[:-2])  # a second chunk, as in files above 1 GB
+    assert missing_bytes(path) == 2
+
+
+def test_half_a_picture_is_not_delivered(whole: dict[str, Path], tmp_path: Path) -> None:
+    with av.open(str(whole["jpeg.avi"])) as container:
+        packet = [p for p in container.demux(video=0) if p.size][20]
+    path = tmp_path / "half.avi"
+    path.write_bytes(whole["jpeg.avi"].read_bytes()[: packet.pos + packet.size * 2 // 3])
+    frames, _, error = read(path)
+    assert isinstance(error, TruncatedSourceError)
+    assert numbers_of(frames) == list(range(20))
+
+
 def test_recording_that_was_never_finished_says_so(whole: dict[str, Path], tmp_path: Path) -> None:
     path = write_numbered(tmp_path / "plain.mp4")  # its index is at the end
     path.write_bytes(path.read_bytes()[:-400])
@@ -230,6 +259,19 @@ def test_damage_in_the_middle_leaves_a_gap_that_is_told(whole: dict[str, Path], 
     assert [frame.index for frame in frames] == [*range(20), *range(21, COUNT)]
     assert [frame.dropped_before for frame in frames] == [0] * 20 + [1] + [0] * 18
     assert [frame.timestamp_ns for frame in frames] == [round(frame.index * 1e9 / 30) for frame in frames]
+
+
+def test_damage_at_the_very_start_is_told(whole: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "scratched.mp4"
+    data = bytearray(whole["mpeg4.mp4"].read_bytes())
+    with av.open(str(whole["mpeg4.mp4"])) as container:
+        packet = next(container.demux(video=0))
+    data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(data)
+    frames, _, error = read(path)
+    assert isinstance(error, TruncatedSourceError)
+    assert "damaged" in str(error)
+    assert number_of(frames[-1].image_bgr) == COUNT - 1
 
 
 def test_end_before_the_damage_is_no_error(whole: dict[str, Path], tmp_path: Path) -> None:
@@ -300,8 +342,9 @@ def test_stream_without_times_runs_at_its_rate(tmp_path: Path) -> None:
     assert set(np.diff([frame.timestamp_ns for frame in frames])) == {round(1e9 / source.info.fps)}
 
 
-def test_stream_that_begins_between_key_frames_is_not_called_damaged(tmp_path: Path) -> None:
-    path = write_numbered(tmp_path / "tv.ts", 60, codec="mpeg2video", codec_options={"g": "20"})
+@pytest.mark.parametrize(("name", "codec"), [("tv.ts", "mpeg2video"), ("tv.ts", "libx264"), ("tv.h264", "libx264")])
+def test_stream_that_begins_between_key_frames_is_not_called_damaged(tmp_path: Path, name: str, codec: str) -> None:
+    path = write_numbered(tmp_path / name, 60, codec=codec, codec_options={"g": "20"})
     data = path.read_bytes()
     path.write_bytes(data[len(data) // 188 // 6 * 188 :])
     frames, _, error = read(path)
@@ -330,6 +373,15 @@ def test_recording_on_a_web_server(whole: dict[str, Path]) -> None:
             server.shutdown()
             thread.join()
     assert found == list(range(COUNT))
+
+
+def test_web_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_file, "NETWORK_TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://anna:secret@127.0.0.1:{listener.getsockname()[1]}/talk.mp4"
+        with pytest.raises(SourceError, match="no answer in time") as caught:
+            VideoFileSource(url, SourceConfig())
+    assert "secret" not in str(caught.value)
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(-(10**13), 10**13)), min_size=1), st.integers(0, 10**9))

@@ -55,6 +55,10 @@ class VideoFileSource:
         self._name = short_name(path)
         self._missing_bytes = 0 if is_url(path) else _check_file(Path(path))
         self._read_error = ""
+        if logger.isEnabledFor(logging.DEBUG):
+            # Straight to the terminal: PyAV's way through Python's logging can lock up with decoding threads.
+            av.logging.restore_default_callback()
+            av.logging.set_libav_level(av.logging.WARNING)
         self._container = self._open(path)
         try:
             self._stream = self._pick_stream()
@@ -68,9 +72,8 @@ class VideoFileSource:
 
     def __iter__(self) -> Iterator[Frame]:
         clock = MediaClock(round(1e9 / (self.info.fps or FALLBACK_FPS)))
-        index, last_ns, readable, delivered, lost = -1, 0, 0, 0, 0
-        # What precedes the first sound frame is no damage: a stream may begin between two key frames.
-        damaged = 1 - len(self._head)
+        index, last_ns, readable, delivered = -1, 0, 0, 0
+        damaged, lost = 0, 0  # in all, and since the last sound frame
         for decoded, is_sound in chain(self._head, self._decoded):
             # A packet that gives no frame takes a number too, so that the frames behind it keep theirs.
             index += decoded is not None or index >= 0
@@ -119,9 +122,9 @@ class VideoFileSource:
                 ) from None
             if isinstance(error, av.InvalidDataError):
                 raise SourceError(
-                    f"{self._name} is not a video that can be read: damaged, or a file of another type with this name."
+                    f"{self._name} is not a video that can be read: damaged, never finished, or a file of another type."
                 ) from None
-            raise SourceError(f"{self._name} cannot be opened: {error.strerror}.") from None
+            raise SourceError(f"{self._name} cannot be opened: {_reason(error)}.") from None
 
     def _pick_stream(self) -> VideoStream:
         streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -150,7 +153,7 @@ class VideoFileSource:
                 if packet.is_corrupt:
                     cut_pts.add(packet.pts)
             except av.FFmpegError as error:
-                self._read_error = error.strerror or str(error)
+                self._read_error = _reason(error)
                 packet, is_last = None, True
             try:
                 decoded = self._stream.decode(packet)
@@ -186,8 +189,6 @@ class VideoFileSource:
         duration_s = self._declared_duration_s()
         estimate = round(duration_s * rate) if rate and duration_s else None
         warnings = [] if rate else [f"{self._name} tells no frame rate: {FALLBACK_FPS:g} assumed where times lack."]
-        if len(self._head) > 1:
-            warnings.append(f"{len(self._head) - 1} frames at the start of {self._name} cannot be decoded.")
         return SourceInfo(
             label=self._name,
             kind="file",
@@ -214,7 +215,7 @@ class VideoFileSource:
     def _note_end(self, repairs: int, last_ns: int) -> None:
         notes = []
         if repairs:
-            notes.append(f"{repairs} frames of {self._name} had no time, or one that did not increase: estimated.")
+            notes.append(f"{_frames(repairs)} of {self._name} had no time, or one that did not increase: estimated.")
         declared_s = self._declared_duration_s()
         if declared_s is not None and declared_s - last_ns / 1e9 > EARLY_END_S:
             notes.append(f"{self._name} claims {declared_s:.3f} s, its last frame is at {last_ns / 1e9:.3f} s.")
@@ -223,7 +224,7 @@ class VideoFileSource:
         self.info = replace(self.info, warnings=(*self.info.warnings, *notes))
 
     def _check_complete(self, readable: int, last_ns: int, damaged: int) -> None:
-        read = f"{readable} frames ({last_ns / 1e9:.3f} s) could be read"
+        read = f"{_frames(readable)} ({last_ns / 1e9:.3f} s) could be read"
         if self._missing_bytes:
             raise TruncatedSourceError(
                 f"{self._name} is cut off: {self._missing_bytes} bytes are missing at its end; {read}. "
@@ -233,9 +234,18 @@ class VideoFileSource:
             raise TruncatedSourceError(f"{self._name} cannot be read to its end ({self._read_error}); {read}.")
         if damaged:
             raise TruncatedSourceError(
-                f"{self._name} is damaged: {damaged} frames cannot be decoded and were left out; {read}. "
+                f"{self._name} is damaged: {_frames(damaged)} could not be decoded and were left out; {read}. "
                 "Copy it again, or mind the gaps in the results."
             )
+
+
+def _reason(error: av.FFmpegError) -> str:
+    # FFmpeg calls a time-out "Immediate exit requested".
+    return "no answer in time" if isinstance(error, av.ExitError) else error.strerror or str(error)
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def _check_file(path: Path) -> int:
