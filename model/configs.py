@@ -24,13 +24,14 @@ class Recipe:
     """How a network is trained: AdamW on the cross-entropy, for a number of epochs that is fixed beforehand.
 
     The learning rate is multiplied by `decay` after each of the first `decay_epochs` epochs; it rises linearly over the
-    first `warmup_steps` steps. Augmentation is drawn once a pair, for both frames: horizontal flip, rotation, crop
-    after padding, brightness and contrast.
+    first `warmup_steps` steps. The head learns at `head_rate` times that. Augmentation is drawn once a pair, for both
+    frames: horizontal flip, rotation, crop after padding, brightness and contrast.
     """
 
     epochs: int
     batch_size: int
     learning_rate: float
+    head_rate: float
     weight_decay: float
     decay: float
     decay_epochs: int
@@ -64,6 +65,7 @@ def casme2_5class() -> RunConfig:
             epochs=74,
             batch_size=32,
             learning_rate=8e-4,
+            head_rate=1.0,
             weight_decay=0.6,
             decay=0.987,
             decay_epochs=50,
@@ -91,6 +93,7 @@ def casme2_3class() -> RunConfig:
             epochs=99,
             batch_size=24,
             learning_rate=8e-4,
+            head_rate=1.0,
             weight_decay=0.7,
             decay=0.987,
             decay_epochs=50,
@@ -106,27 +109,32 @@ def casme2_3class() -> RunConfig:
 
 
 def synthetic_3class() -> RunConfig:
-    """Three classes from synthetic pairs: the published network, a recipe for few epochs.
+    """Three classes from synthetic pairs: the published network, a recipe for a few hundred steps.
 
-    python -m model.train --pairs train.npz --validate validate.npz --out runs/synthetic_3class
+        python -m model.train --pairs train.npz --validate validate.npz --out runs/synthetic_3class
+
+    The head sums 100,352 features, so one step of AdamW at 1e-3 moves a logit by tens. Over ninety epochs with a weight
+    decay of 0.7 that evens out; in a first trial of 24 steps the published rates left the cross-entropy between 2 and
+    14, where a head at a few thousandths of the rate stayed near 1, and after 100 steps knew 0.88 of its pairs.
     """
     return RunConfig(
         name="synthetic_3class",
         network=casme2_3class().network,
         recipe=Recipe(
-            epochs=8,
-            batch_size=16,
-            learning_rate=3e-4,
+            epochs=5,
+            batch_size=8,
+            learning_rate=1e-3,
+            head_rate=0.005,
             weight_decay=0.05,
-            decay=0.6,
-            decay_epochs=8,
-            warmup_steps=30,
+            decay=0.5,
+            decay_epochs=5,
+            warmup_steps=50,
             flip_probability=0.5,
-            rotation_deg=3.0,
-            padding_px=8,
-            colour_jitter=0.2,
+            rotation_deg=2.0,
+            padding_px=4,
+            colour_jitter=0.1,
         ),
-        training_data="synthetic pairs: portraits moved by muscle animation; no real micro-expression",
+        training_data="synthetic pairs: portraits moved by muscle animation, no real micro-expression",
         protocol="people held out, fixed number of epochs",
     )
 

@@ -42,6 +42,14 @@ def learning_rate(recipe: Recipe, epoch: int, step: int) -> float:
     return recipe.learning_rate * recipe.decay ** min(epoch, recipe.decay_epochs) * warmup
 
 
+def _optimiser(network: MMNet, recipe: Recipe) -> torch.optim.AdamW:
+    head = list(network.main_branch.fc.parameters())
+    is_head = {id(parameter) for parameter in head}
+    rest = [parameter for parameter in network.parameters() if id(parameter) not in is_head]
+    groups = [{"params": rest, "rate": 1.0}, {"params": head, "rate": recipe.head_rate}]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
 def _logits(network: nn.Module, onset: torch.Tensor, apex: torch.Tensor, is_reduced: bool) -> torch.Tensor:
     device = next(network.parameters()).device
     x_NCHW = [
@@ -74,8 +82,9 @@ def _train_epoch(network: nn.Module, optimiser: torch.optim.Optimizer, pairs: Pa
     loss_sum, hits = 0.0, 0
     bar = tqdm(loader, desc=f"epoch {epoch + 1}/{recipe.epochs}", disable=None, leave=False)
     for batch, (onset, apex, label) in enumerate(bar):
+        rate = learning_rate(recipe, epoch, epoch * len(loader) + batch)
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, epoch, epoch * len(loader) + batch)
+            group["lr"] = rate * group["rate"]
         logits = _logits(network, onset, apex, is_reduced=True)
         label = label.to(logits.device)
         loss = F.cross_entropy(logits, label)
@@ -167,7 +176,7 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device, memory_format=torch.channels_last)
     recipe = config.recipe
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimiser = _optimiser(network, recipe)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
     while record.epochs_done < recipe.epochs:
