@@ -32,6 +32,10 @@ class OutputError(MmnetError):
     """Results cannot be written where they were asked for."""
 
 
+class DisplayError(MmnetError):
+    """A window cannot be opened on this machine."""
+
+
 class FaceError(MmnetError):
     """A picture that must show one usable face does not."""
 

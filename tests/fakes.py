@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from app.config import PipelineConfig, SourceConfig
 from app.datatypes import (
     Candidate,
     Event,
@@ -24,6 +25,7 @@ from app.datatypes import (
     TrackedFace,
 )
 from app.face.topology import REGION_NAMES
+from app.runtime.workers import LiveAnalysis
 
 CLASS_NAMES = ("negative", "positive", "surprise")
 
@@ -129,6 +131,36 @@ class FakeRecogniser(_Closable):
         if self._fails:
             raise self._fails
         return Event(1, candidate, prediction() if self.classifier else None)
+
+
+def fake_runs(source=None, pipeline=None, recogniser=None, opener=None, build_recogniser=None):
+    """What makes a LiveAnalysis over fakes with these arguments, and a namespace with the newest fakes."""
+    made = SimpleNamespace(source=None, pipeline=None, recogniser=None, run=None)
+
+    def open_source(spec, config):
+        made.source = FakeSource(**(source or {}))
+        return made.source
+
+    def build_pipeline(config):
+        made.pipeline = FakePipeline(**(pipeline or {}))
+        return made.pipeline
+
+    def build_fake_recogniser(config):
+        made.recogniser = FakeRecogniser(**(recogniser or {}))
+        return made.recogniser
+
+    def new_run(spec="fake", source_config=None, pipeline_config=None):
+        made.run = LiveAnalysis(
+            spec,
+            source_config or SourceConfig(),
+            pipeline_config or PipelineConfig(),
+            opener=opener or open_source,
+            build_pipeline=build_pipeline,
+            build_recogniser=build_recogniser or build_fake_recogniser,
+        )
+        return made.run
+
+    return new_run, made
 
 
 def picture(width: int, height: int, index: int = 0) -> np.ndarray:

@@ -5,54 +5,23 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
+from fakes import FakeSource, fake_runs
 
-from app.config import PipelineConfig, SourceConfig
+from app.config import SourceConfig
 from app.errors import CameraError, ModelError, SourceError, TruncatedSourceError
 from app.runtime.capture import Capture
-from app.runtime.workers import LiveAnalysis, RunState, on_uncaught
-from tests.fakes import FakePipeline, FakeRecogniser, FakeSource
-
-NAMES = {"capture", "analysis", "recognition"}
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_left():
-    yield
-    deadline_s = time.monotonic() + 2
-    while left := {t.name for t in threading.enumerate()} & NAMES:
-        assert time.monotonic() < deadline_s, f"still running: {left}"
-        time.sleep(0.01)
+from app.runtime.workers import RunState, on_uncaught
 
 
 class Run:
-    """A LiveAnalysis over fakes; keeps what the fakes were."""
+    """A LiveAnalysis over fakes, started and stopped; see `fake_runs` for the arguments."""
 
-    def __init__(self, source=None, pipeline=None, recogniser=None, opener=None):
-        self.made = SimpleNamespace()
-
-        def open_source(spec, config):
-            self.made.source = FakeSource(**(source or {}))
-            return self.made.source
-
-        def build_pipeline(config):
-            self.made.pipeline = FakePipeline(**(pipeline or {}))
-            return self.made.pipeline
-
-        def build_recogniser(config):
-            self.made.recogniser = FakeRecogniser(**(recogniser or {}))
-            return self.made.recogniser
-
-        self.analysis = LiveAnalysis(
-            "fake",
-            SourceConfig(),
-            PipelineConfig(),
-            opener=opener or open_source,
-            build_pipeline=build_pipeline,
-            build_recogniser=build_recogniser,
-        )
+    def __init__(self, **fakes):
+        source_config = SourceConfig(end_s=fakes.pop("end_s", None))
+        new_run, self.made = fake_runs(**fakes)
+        self.analysis = new_run(source_config=source_config)
 
     def __enter__(self):
         self.analysis.start()
@@ -118,7 +87,7 @@ def test_each_thread_opens_and_closes_what_it_owns():
 
 def test_pause_really_stops_and_resume_loses_nothing():
     with Run(source={"count": 60, "fps": 60}) as run:
-        run.wait_for(lambda: len(getattr(run.made, "pipeline", FakePipeline()).frames) > 5)
+        run.wait_for(lambda: run.made.pipeline and len(run.made.pipeline.frames) > 5)
         run.analysis.pause()
         assert run.analysis.is_paused
         time.sleep(0.05)
@@ -133,7 +102,7 @@ def test_pause_really_stops_and_resume_loses_nothing():
 
 def test_a_paused_live_source_is_read_on_and_the_pause_is_a_gap():
     with Run(source={"count": 90, "fps": 90, "is_live": True}) as run:
-        run.wait_for(lambda: len(getattr(run.made, "pipeline", FakePipeline()).frames) > 5)
+        run.wait_for(lambda: run.made.pipeline and len(run.made.pipeline.frames) > 5)
         run.analysis.pause()
         time.sleep(0.3)
         delivered = run.made.source.delivered
@@ -168,7 +137,7 @@ def test_stop_in_the_middle_is_quick_and_complete():
 
 def test_stop_during_a_blocked_read_names_the_late_thread(caplog):
     with Run(source={"count": 20, "blocks_at": 5, "is_live": True}) as run:
-        run.wait_for(lambda: getattr(run.made, "source", None) and run.made.source.delivered == 5)
+        run.wait_for(lambda: run.made.source and run.made.source.delivered == 5)
         start_s = time.monotonic()
         assert run.analysis.stop(timeout_s=0.5) == ("capture",)
         assert time.monotonic() - start_s < 1
@@ -181,6 +150,13 @@ def test_silence_of_a_source_is_measured():
         run.wait_for(lambda: run.analysis.figures().silence_s > 0.3)
         assert run.analysis.figures().captured_fps < 100
         run.made.source.release.set()
+
+
+def test_a_live_source_ends_when_its_time_is_over():
+    with Run(source={"count": 1000, "fps": 60, "is_live": True}, end_s=0.5) as run:
+        run.wait_until_ended()
+        frames = run.made.pipeline.frames
+        assert (frames[-1].timestamp_ns - frames[0].timestamp_ns) / 1e9 == pytest.approx(0.5, abs=0.05)
 
 
 def test_stopping_twice_and_stopping_before_the_start_are_harmless():
@@ -224,9 +200,7 @@ def test_a_network_that_cannot_be_loaded_leaves_spotting_working():
     def refuse(config):
         raise ModelError("sha256 differs")
 
-    run = Run(pipeline={"decides": {3: "", 9: ""}}, source={"fps": 100})
-    run.analysis._build_recogniser = refuse
-    with run:
+    with Run(pipeline={"decides": {3: "", 9: ""}}, source={"fps": 100}, build_recogniser=refuse) as run:
         run.wait_until_ended()
         assert [(e.event_id, e.prediction) for e in run.analysis.events.take_all()] == [(1, None), (2, None)]
         assert [f.thread for f in run.analysis.faults.take_all()] == ["recognition"]
@@ -243,7 +217,7 @@ def test_a_network_that_fails_on_a_pair_leaves_the_event_without_a_class():
 
 def test_figures_of_a_live_run():
     with Run(source={"count": 100, "fps": 50, "is_live": True}) as run:
-        run.wait_for(lambda: len(getattr(run.made, "pipeline", FakePipeline()).frames) > 40)
+        run.wait_for(lambda: run.made.pipeline and len(run.made.pipeline.frames) > 40)
         figures = run.analysis.figures()
         assert figures.captured_fps == pytest.approx(50, rel=0.3)
         assert figures.analysed_fps == pytest.approx(50, rel=0.3)

@@ -39,7 +39,7 @@ class Capture:
 
     Live frames never wait (see `FrameQueue.offer`); recordings wait for the reader and lose nothing. With a `clock`,
     recordings are paced at media time, and a paused live source goes on being read but delivers nothing: what was left
-    out is declared as a gap.
+    out is declared as a gap. A live source ends by itself after `config.end_s` seconds.
 
     Iterating raises, after the last readable frame, whatever error ended the source; `report` hears of it at once, on
     the capturing thread.
@@ -61,6 +61,7 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._lost_in_source = 0
         self._skipped = 0  # live frames left out by a pause, not yet declared
+        self._first_ns: int | None = None
         self._last_frame_s: float | None = None
         self.queue = FrameQueue()
         self.rate = RateMeter()
@@ -158,6 +159,10 @@ class Capture:
         return (self._clock is None or self._clock.wait_until_due(frame.timestamp_ns)) and self.queue.put(frame)
 
     def _deliver_live(self, frame: Frame) -> bool:
+        if self._first_ns is None:
+            self._first_ns = frame.timestamp_ns
+        if self._config.end_s is not None and frame.timestamp_ns - self._first_ns >= self._config.end_s * 1e9:
+            return False
         if self._clock and self._clock.is_paused:
             self._skipped += 1 + frame.dropped_before
             return True

@@ -225,7 +225,7 @@ class LiveAnalysis:
         self._analysed.tick()
         self._stages.add({**result.stage_ms, "all": sum(result.stage_ms.values())})
         if self.info and self.info.is_live:
-            self._latency.add({"latency": (time.monotonic_ns() - result.frame.timestamp_ns) / 1e6})
+            self._latency.add({"latency": (time.perf_counter_ns() - result.frame.timestamp_ns) / 1e6})
         motion = result.motion
         self.motion.put(
             MotionPoint(

@@ -1,0 +1,110 @@
+"""The small windows: first-start notice, sheet of keys, what to do with a bug."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QGuiApplication
+from PyQt6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.ui.words import NOTICE, NOTICE_TITLE
+
+
+class NoticeDialog(QDialog):
+    """What this program is and is not. Accepted before the first source is opened."""
+
+    def __init__(self, parent: QWidget | None = None, *, is_first_start: bool = True) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(NOTICE_TITLE if is_first_start else "About")
+        self.setMinimumWidth(560)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 20, 24, 16)
+        layout.setSpacing(12)
+        heading = QLabel(self.windowTitle())
+        heading.setObjectName("heading")
+        layout.addWidget(heading)
+        for paragraph in NOTICE:
+            label = QLabel(paragraph)
+            label.setWordWrap(True)
+            layout.addWidget(label)
+        buttons = QDialogButtonBox()
+        accept = "I understand" if is_first_start else "Close"
+        buttons.addButton(accept, QDialogButtonBox.ButtonRole.AcceptRole).setDefault(True)
+        if is_first_start:
+            buttons.addButton("Quit", QDialogButtonBox.ButtonRole.RejectRole)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout.addWidget(buttons)
+
+
+class KeySheet(QDialog):
+    """All keys and what they do."""
+
+    def __init__(self, keys: Iterable[tuple[str, str]], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keys")
+        grid = QGridLayout(self)
+        grid.setContentsMargins(24, 20, 24, 20)
+        grid.setHorizontalSpacing(28)
+        grid.setVerticalSpacing(8)
+        for row, (key, meaning) in enumerate(keys):
+            name = QLabel(key)
+            name.setObjectName("badge")
+            name.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            grid.addWidget(name, row, 0)
+            grid.addWidget(QLabel(meaning), row, 1)
+
+
+class FaultDialog(QDialog):
+    """An error that nobody expected: the program goes on, and the details can be copied into a report."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Something went wrong")
+        self.setMinimumSize(620, 360)
+        self._count, self._first = 0, ""
+        self._headline = QLabel()
+        self._headline.setWordWrap(True)
+        self._details = QPlainTextEdit(readOnly=True)
+        self._details.setAccessibleName("Details")
+        copy = QPushButton("Copy details")
+        copy.clicked.connect(self.copy_details)
+        close = QPushButton("Close")
+        close.setDefault(True)
+        close.clicked.connect(self.accept)
+        buttons = QDialogButtonBox()
+        buttons.addButton(copy, QDialogButtonBox.ButtonRole.ActionRole)
+        buttons.addButton(close, QDialogButtonBox.ButtonRole.AcceptRole)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(20, 16, 20, 16)
+        layout.addWidget(self._headline)
+        layout.addWidget(self._details)
+        layout.addWidget(buttons)
+
+    @property
+    def details(self) -> str:
+        return self._details.toPlainText()
+
+    def add(self, headline: str, details: str) -> None:
+        """Show one more error; those that follow an open one are counted, not stacked."""
+        self._count += 1
+        more = "" if self._count == 1 else f" ({self._count - 1} more followed)"
+        if self._count == 1:
+            self._first = headline
+            self._details.setPlainText(details)
+        self._headline.setText(f"This is a fault of the program, which goes on running: {self._first}{more}")
+
+    def copy_details(self) -> None:
+        clipboard = QGuiApplication.clipboard()
+        assert clipboard is not None
+        clipboard.setText(self.details)
