@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from app.runtime.workers import MotionPoint, RunState
 from app.ui import application, display, event_list, window, words
 from app.ui.dialogs import FaultDialog, KeySheet, NoticeDialog
 from app.ui.faults import FaultReporter
+from app.ui.garbage import GarbageTimer
 from app.ui.motion_plot import MotionPlot
 from app.ui.theme import apply_theme
 from app.ui.window import MainWindow
@@ -342,6 +344,50 @@ class TestFaults:
         assert sys.excepthook is not before[0]
         reporter.uninstall()
         assert (sys.excepthook, threading.excepthook) == before
+
+
+class Knot:
+    """Garbage that only a collection finds; remembers the thread that freed it."""
+
+    freed_on: ClassVar[list[str]] = []
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        self.freed_on.append(threading.current_thread().name)
+
+
+class TestGarbage:
+    @pytest.fixture
+    def timer(self, qapp):
+        Knot.freed_on.clear()
+        timer = GarbageTimer()
+        timer.start()
+        yield timer
+        timer.stop()
+
+    def test_no_other_thread_collects(self, timer):
+        def allocate():
+            for _ in range(3 * gc.get_threshold()[0]):
+                kept.append(Knot())
+            kept.clear()
+            kept.extend([] for _ in range(3 * gc.get_threshold()[0]))
+
+        kept = []
+        thread = threading.Thread(target=allocate)
+        thread.start()
+        thread.join()
+        assert Knot.freed_on == []
+        timer.collect()
+        assert set(Knot.freed_on) == {"MainThread"}
+
+    def test_what_settled_is_not_looked_at_again(self, timer):
+        timer.settle()
+        assert gc.get_freeze_count() > 10_000
+        timer.stop()
+        assert gc.get_freeze_count() == 0
+        assert gc.isenabled()
 
 
 class TestClosing:
