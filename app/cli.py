@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MmnetError as error:
         _complain(error)
         return _FAILED
+    except ImportError as error:
+        _complain(f"a library is missing: {error}. `mmnet doctor` says what to install.")
+        return _FAILED
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return _INTERRUPTED
@@ -232,7 +235,7 @@ class _Reporter:
         info = summary.info
         rejected = ", ".join(f"{count} {reason}" for reason, count in summary.rejected.items()) or "none"
         print(
-            f"{self._name}: {info.width}×{info.height}, {summary.frame_count} frames, {summary.face_count} with "
+            f"{self._name}: {info.width}×{info.height}, frames: {summary.frame_count}, {summary.face_count} with "
             f"a face, {summary.dropped} dropped; analysed at {fps:.0f} fps; {provider}"
         )
         if info.kind == "demo":

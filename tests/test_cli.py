@@ -170,3 +170,9 @@ def test_default_results_never_go_to_the_current_folder(tmp_path, network_path, 
     assert main(["analyze", "demo", "--end", "0.3", "--model", str(network_path), "-q"]) == 0
     assert list(here.iterdir()) == []
     assert len(list(documents.glob("mmnet/*/demo/events.csv"))) == 1
+
+
+def test_a_missing_library_sends_to_the_doctor(monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "app.analysis", None)
+    assert main(["analyze", "demo"]) == 1
+    assert "mmnet doctor" in capsys.readouterr().err
