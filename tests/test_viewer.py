@@ -279,13 +279,19 @@ class TestPicture:
         assert differs.max(axis=0)[::-1] == pytest.approx(expected.max(axis=0), abs=3)
 
     def test_why_a_face_is_not_analysed_is_painted(self, qtbot, opened):
-        view, made, _ = opened(source={"count": 5, "fps": 100}, pipeline={"reason": "too small"})
-        wait_until_ended(qtbot, view, made)
+        view, made, _ = opened(source={"count": 300, "fps": 100}, pipeline={"reason": "too small"})
         assert words.reason_in_words("too small") == "too small: come closer"
-        image = array_of(view.face_view.grab().toImage()).astype(int)
-        amber = np.abs(image[..., :3] - (0x4B, 0xA8, 0xE5)).sum(axis=2) < 30
-        assert amber[-60:].sum() > 50  # the words at the lower edge
-        assert amber[:-60].sum() > 200  # the box
+
+        def amber():
+            image = array_of(view.face_view.grab().toImage()).astype(int)
+            is_amber = np.abs(image[..., :3] - (0x4B, 0xA8, 0xE5)).sum(axis=2) < 30
+            return is_amber[:-60].sum(), is_amber[-60:].sum()  # the box, the words at the lower edge
+
+        qtbot.waitUntil(lambda: amber()[0] > 200, timeout=3000)
+        assert amber()[1] > 50
+        wait_until_ended(qtbot, view, made)
+        assert amber()[0] > 200
+        assert amber()[1] == 0
 
     def test_a_frame_without_a_face(self, qtbot, opened):
         view, *_ = opened()

@@ -42,6 +42,7 @@ class FaceView(QWidget):
         self._placeholder = ""
         self._is_mirrored = False
         self._shows_mesh = True
+        self._is_running = True
 
     @property
     def result(self) -> StepResult | None:
@@ -63,6 +64,12 @@ class FaceView(QWidget):
     def set_mesh_shown(self, is_shown: bool) -> None:
         self._shows_mesh = is_shown
         self.update()
+
+    def set_running(self, is_running: bool) -> None:
+        """Whether the picture is of now: what the spotter does is said only then."""
+        if is_running != self._is_running:
+            self._is_running = is_running
+            self.update()
 
     def widget_from_frame(self) -> QTransform:
         """Where a frame pixel lies in the widget."""
@@ -88,12 +95,13 @@ class FaceView(QWidget):
         transform = self.widget_from_frame()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.setTransform(transform)
-        painter.drawImage(0, 0, image_of(np.ascontiguousarray(self._result.frame.image_bgr)))
+        painter.drawImage(0, 0, image_of(self._result.frame.image_bgr))
         painter.resetTransform()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self._result.face is not None:
             self._paint_face(painter, transform, self._result.face)
-        self._paint_state(painter, transform)
+        if self._is_running:
+            self._paint_state(painter, transform)
 
     def _paint_face(self, painter: QPainter, transform: QTransform, face: TrackedFace) -> None:
         quality = self._result.quality if self._result else None

@@ -230,6 +230,7 @@ class MainWindow(QMainWindow):
                 f"No candidate micro-expressions {found}.\n\nThey are rare: most recordings hold few or none."
             )
         self._set_badge(self._state_badge, words, tone)
+        self.face_view.set_running(run is not None and run.state is not RunState.ENDED)
         is_spotting_only = run is not None and run.recognition is not None and not run.recognition.provider
         self._spotting_badge.setVisible(is_spotting_only)
         if is_spotting_only:
@@ -243,7 +244,7 @@ class MainWindow(QMainWindow):
     def _show_source(self, info: SourceInfo) -> None:
         details = [f"{info.width}×{info.height}"]
         if info.fps:
-            details.append(f"{info.fps:.4g} fps")
+            details.append(f"{info.fps:.3g} fps")
         if info.codec:
             details.append(info.codec)
         if info.requested:
