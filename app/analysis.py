@@ -35,7 +35,7 @@ class Summary:
     media_file: str
     folder: Path
     info: SourceInfo
-    events: tuple[Event, ...]
+    events: tuple[dict[str, Any], ...]  # the rows of events.csv
     rejected: dict[str, int]
     frame_count: int
     face_count: int
@@ -68,8 +68,7 @@ def analyse(
             cannot be opened.
     """
     started = perf_counter()
-    recogniser.restart()
-    events: list[Event] = []
+    rows: list[dict[str, Any]] = []
     error: MmnetError | None = None
     last_frame = -1
     with Pipeline(pipeline_config) as pipeline, captured_frames(spec, source_config) as capture:
@@ -83,8 +82,9 @@ def analyse(
                     last_frame = frame.index
                     for candidate in result.decided:
                         if not candidate.rejected_because:
-                            events.append(recogniser.recognise(candidate))
-                            on_event(writer.add_event(events[-1]))
+                            event = Event(len(rows) + 1, candidate, recogniser.recognise(candidate))
+                            rows.append(writer.add_event(event))
+                            on_event(rows[-1])
                     media_s = writer.seconds(frame.timestamp_ns)
                     on_progress(Progress(writer.frame_count, media_s, info))
                     if info.is_live and source_config.end_s is not None and media_s >= source_config.end_s:
@@ -96,12 +96,14 @@ def analyse(
             except KeyboardInterrupt:
                 writer.close("stopped by the user")
                 raise
+            # A recording may warn of itself only at its end.
+            writer.info = info = capture.info
             writer.close("" if error is None else str(error))
         return Summary(
             media_file=spec,
             folder=folder,
             info=info,
-            events=tuple(events),
+            events=tuple(rows),
             rejected=dict(sorted(writer.rejected.items())),
             frame_count=writer.frame_count,
             face_count=writer.face_count,

@@ -18,6 +18,7 @@ from app.errors import MmnetError
 
 if TYPE_CHECKING:
     from app.analysis import Progress, Summary
+    from app.datatypes import SourceInfo
 
 COMMANDS = ("view", "analyze", "bench", "cameras", "doctor")
 _FAILED, _INTERRUPTED = 1, 130
@@ -206,7 +207,7 @@ class _Reporter:
     def __init__(self, name: str, options: argparse.Namespace) -> None:
         self._name, self._options = name, options
         self._bar: Any = None
-        self._rows: list[dict[str, Any]] = []
+        self._warned = 0
 
     def progress(self, progress: Progress) -> None:
         if self._bar is None:
@@ -215,12 +216,15 @@ class _Reporter:
             is_hidden = self._options.quiet or not sys.stderr.isatty()
             total = None if progress.info.is_live else progress.info.frame_count
             self._bar = tqdm(total=total, desc=self._name, unit="frame", disable=is_hidden, leave=False)
-            for warning in progress.info.warnings:
-                print(f"mmnet: warning: {self._name}: {warning}", file=sys.stderr)
+            self._warn(progress.info)
         self._bar.update(1)
 
+    def _warn(self, info: SourceInfo) -> None:
+        for warning in info.warnings[self._warned :]:
+            print(f"mmnet: warning: {self._name}: {warning}", file=sys.stderr)
+        self._warned = len(info.warnings)
+
     def event(self, row: dict[str, Any]) -> None:
-        self._rows.append(row)
         if self._options.json:
             print(json.dumps({key: value for key, value in row.items() if value != ""}, ensure_ascii=False), flush=True)
 
@@ -229,6 +233,7 @@ class _Reporter:
             self._bar.close()
 
     def summary(self, summary: Summary, provider: str) -> None:
+        self._warn(summary.info)
         if self._options.json or self._options.quiet:
             return
         fps = summary.frame_count / summary.elapsed_s if summary.elapsed_s else 0.0
@@ -241,7 +246,7 @@ class _Reporter:
         if info.kind == "demo":
             _print_beside_script(summary)
         else:
-            for row in self._rows:
+            for row in summary.events:
                 print(f"  {_event_line(row)}")
         print(f"  events: {len(summary.events)}; rejected movements: {rejected}")
         print(f"  saved in {summary.folder}")
@@ -268,35 +273,33 @@ def _print_beside_script(summary: Summary) -> None:
         and first_frame <= movement.onset_frame
         and movement.offset_frame <= summary.last_frame
     ]
-    found = [event.candidate for event in summary.events]
+    found = summary.events
     score = match(
-        [(m.onset_frame, m.offset_frame) for m in script],
-        [(c.onset.frame_index, c.offset.frame_index) for c in found],
+        [(m.onset_frame, m.offset_frame) for m in script], [(row["onset_frame"], row["offset_frame"]) for row in found]
     )
     found_of = dict(score.pairs)
     print("  script (onset, apex, offset)      found                 apex error  class found")
     for index, movement in enumerate(script):
         line = f"  {movement.label:9s} {movement.onset_frame:4d} {movement.apex_frame:4d} {movement.offset_frame:4d}"
         if index in found_of:
-            candidate, prediction = found[found_of[index]], summary.events[found_of[index]].prediction
-            error_ms = (candidate.apex.frame_index - movement.apex_frame) * 1000 / (summary.info.fps or 30)
-            label = f"{prediction.label} ({prediction.confidence:.2f})" if prediction is not None else "–"
-            line += (
-                f"            {candidate.onset.frame_index:4d} {candidate.apex.frame_index:4d} "
-                f"{candidate.offset.frame_index:4d}     {error_ms:+5.0f} ms   {label}"
-            )
+            row = found[found_of[index]]
+            error_ms = (row["apex_frame"] - movement.apex_frame) * 1000 / (summary.info.fps or 30)
+            label = f"{row['label']} ({row['confidence']:.2f})" if row["label"] else "–"
+            line += f"{'':12s}{_frames_of(row)}     {error_ms:+5.0f} ms   {label}"
         else:
-            line += "            missed"
+            line += f"{'':12s}missed"
         print(line)
-    matched = set(found_of.values())
-    for index, candidate in enumerate(found):
-        if index not in matched:
-            print(f"  nothing here{'':17s} {candidate.onset.frame_index:4d} {candidate.apex.frame_index:4d} "
-                  f"{candidate.offset.frame_index:4d}     false alarm")  # fmt: skip
+    for index, row in enumerate(found):
+        if index not in found_of.values():
+            print(f"  {'nothing here':36s}{_frames_of(row)}     false alarm")
     print(
         f"  found {score.true_positives} of {score.true_count}, missed {score.false_negatives}, "
         f"false alarms {score.false_positives} (a pair counts when its intervals overlap by IoU ≥ 0.5)"
     )
+
+
+def _frames_of(row: dict[str, Any]) -> str:
+    return f"{row['onset_frame']:4d} {row['apex_frame']:4d} {row['offset_frame']:4d}"
 
 
 def _default_output_folder() -> Path:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from app.config import PipelineConfig, RecognitionConfig
-from app.datatypes import Candidate, Event, Frame, SpotState, StepResult
+from app.datatypes import Candidate, Frame, Prediction, SpotState, StepResult
 from app.face.alignment import align
 from app.face.quality import assess
 from app.face.tracker import FaceTracker
@@ -20,9 +20,11 @@ from app.spotting.spotter import Spotter
 
 
 class Recogniser:
-    """Names the expression class of accepted candidates and numbers the events.
+    """Names the expression class of accepted candidates. Build and use it on one thread.
 
-    Build and use it on one thread. Without a usable model it still makes events, with no class.
+    Attributes:
+        classifier: the network, or None when only spotting is possible.
+        status: why that is so, else "".
 
     Raises:
         ModelError, DeviceError: when a model is there but cannot be used as asked.
@@ -30,19 +32,12 @@ class Recogniser:
 
     def __init__(self, config: RecognitionConfig | None = None) -> None:
         self.classifier, self.status = load_classifier(config or RecognitionConfig())
-        self._event_count = 0
 
-    def restart(self) -> None:
-        """Number events from 1 again: a new session begins."""
-        self._event_count = 0
-
-    def recognise(self, candidate: Candidate) -> Event:
-        """The event of an accepted candidate."""
-        prediction = None
-        if self.classifier is not None:
-            prediction = self.classifier.classify(candidate.onset.crop_bgr, candidate.apex.crop_bgr)
-        self._event_count += 1
-        return Event(self._event_count, candidate, prediction)
+    def recognise(self, candidate: Candidate) -> Prediction | None:
+        """The class of an accepted candidate; None without a network."""
+        if self.classifier is None:
+            return None
+        return self.classifier.classify(candidate.onset.crop_bgr, candidate.apex.crop_bgr)
 
     def close(self) -> None:
         """Release the network."""

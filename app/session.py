@@ -45,7 +45,7 @@ class SessionWriter:
 
     Args:
         folder: the session folder; made here, an earlier session in it is replaced.
-        info: the source that is analysed.
+        info: the source that is analysed; may be replaced by a later word of the source before `close`.
         media_file: name or path of the medium as the user gave it.
 
     Raises:
@@ -62,7 +62,7 @@ class SessionWriter:
         pipeline_config: PipelineConfig,
     ) -> None:
         self.folder = folder
-        self._info, self._media_file, self._recogniser = info, media_file, recogniser
+        self.info, self._media_file, self._recogniser = info, media_file, recogniser
         self._settings = {"source": asdict(source_config), "pipeline": asdict(pipeline_config)}
         classifier = recogniser.classifier
         self._columns = event_columns(classifier.class_names if classifier is not None else ())
@@ -104,7 +104,7 @@ class SessionWriter:
         frame, face, motion = result.frame, result.face, result.motion
         if self._start_ns is None:
             # A recording's time is its own (--start skips frames, not time); a live source begins with its first frame.
-            self._start_ns = frame.timestamp_ns if self._info.is_live else 0
+            self._start_ns = frame.timestamp_ns if self.info.is_live else 0
         self.frame_count += 1
         self._dropped += frame.dropped_before
         for candidate in result.decided:
@@ -206,7 +206,7 @@ class SessionWriter:
             "media_file": self._media_file,
             "is_complete": is_complete,
             "error": error,
-            "source": asdict(self._info),
+            "source": asdict(self.info),
             "model": None
             if classifier is None
             else {

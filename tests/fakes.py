@@ -12,7 +12,6 @@ import numpy as np
 from app.config import PipelineConfig, SourceConfig
 from app.datatypes import (
     Candidate,
-    Event,
     FaceQuality,
     Frame,
     HeadPose,
@@ -127,10 +126,10 @@ class FakeRecogniser(_Closable):
         self.status = "fake on CPU" if has_model else "spotting only: no model is installed"
         self._fails = fails
 
-    def recognise(self, candidate: Candidate) -> Event:
+    def recognise(self, candidate: Candidate) -> Prediction | None:
         if self._fails:
             raise self._fails
-        return Event(1, candidate, prediction() if self.classifier else None)
+        return prediction() if self.classifier else None
 
 
 def fake_runs(source=None, pipeline=None, recogniser=None, opener=None, build_recogniser=None):

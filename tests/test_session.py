@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -178,3 +179,16 @@ def test_session_names_are_safe_and_unique(tmp_path: Path) -> None:
     assert names[:6] == ["talk", "talk-2", "Talk-3", "demo", "camera-0", "take.2"]
     assert names[6] == "http-127.0.0.1-8080-cam"
     assert names[7] == "面部 🙂"
+
+
+def test_a_warning_at_the_end_of_a_recording_is_kept(tmp_path: Path, network_path: Path, monkeypatch) -> None:
+    class LateWarning(DemoSource):
+        def __iter__(self):
+            yield from super().__iter__()
+            self.info = replace(self.info, warnings=("times were estimated",))
+
+    monkeypatch.setattr("app.capture.demo.DemoSource", LateWarning)
+    summary = analysed(tmp_path / "demo", network_path, end_s=START_S + 0.2)
+    metadata = json.loads((summary.folder / "metadata.json").read_text(encoding="utf-8"))
+    assert summary.info.warnings == ("times were estimated",)
+    assert metadata["source"]["warnings"] == ["times were estimated"]

@@ -133,14 +133,10 @@ class Capture:
             with self._opener(self._spec, self._config) as source:
                 self._info = source.info
                 self._opened.set()
-                deliver = self._deliver_live if source.info.is_live else self._deliver_recorded
-                for frame in source:
-                    self.captured += 1
-                    self._lost_in_source += frame.dropped_before
-                    self._last_frame_s = time.monotonic()
-                    self.rate.tick(self._last_frame_s)
-                    if self._stopping.is_set() or not deliver(frame):
-                        break
+                try:
+                    self._deliver_all(source)
+                finally:
+                    self._info = source.info  # it may have gained warnings
         except MmnetError as error:
             self._fail(error)
         except Exception as error:
@@ -149,6 +145,16 @@ class Capture:
         finally:
             self._opened.set()
             self.queue.close()
+
+    def _deliver_all(self, source: Source) -> None:
+        deliver = self._deliver_live if source.info.is_live else self._deliver_recorded
+        for frame in source:
+            self.captured += 1
+            self._lost_in_source += frame.dropped_before
+            self._last_frame_s = time.monotonic()
+            self.rate.tick(self._last_frame_s)
+            if self._stopping.is_set() or not deliver(frame):
+                break
 
     def _fail(self, error: Exception) -> None:
         self.error = error

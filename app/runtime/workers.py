@@ -257,7 +257,7 @@ class LiveAnalysis:
                 event_count += 1
                 prediction = None
                 with self._reporting("recognition"):
-                    prediction = recogniser.recognise(candidate).prediction if recogniser else None
+                    prediction = recogniser.recognise(candidate) if recogniser else None
                 # A network that fails leaves spotting working: the event is kept, without a class.
                 self.events.put(Event(event_count, candidate, prediction))
 
