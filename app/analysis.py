@@ -21,10 +21,9 @@ from app.session import SessionWriter
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where an analysis is: frames done, seconds of media done, and what the source says of itself."""
+    """Where an analysis is: frames done, and what the source says of itself."""
 
     frame_count: int
-    media_s: float
     info: SourceInfo
 
 
@@ -85,10 +84,7 @@ def analyse(
                             event = Event(len(rows) + 1, candidate, recogniser.recognise(candidate))
                             rows.append(writer.add_event(event))
                             on_event(rows[-1])
-                    media_s = writer.seconds(frame.timestamp_ns)
-                    on_progress(Progress(writer.frame_count, media_s, info))
-                    if info.is_live and source_config.end_s is not None and media_s >= source_config.end_s:
-                        break
+                    on_progress(Progress(writer.frame_count, info))
             except OutputError:
                 raise
             except MmnetError as failure:

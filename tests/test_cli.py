@@ -1,15 +1,18 @@
 """The command line as a user meets it: exit codes, messages, standard output."""
 
+import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mjpeg_server import MjpegServer
 
 from app import __version__
-from app.capture.demo import DEMO_SCRIPT
+from app.capture.demo import DEMO_SCRIPT, DemoSource
 from app.cli import main
+from app.config import SourceConfig
 
 FIRST = next(movement for movement in DEMO_SCRIPT if movement.kind == "micro")
 SPAN = ["--start", str((FIRST.onset_frame - 45) / 30), "--end", str(FIRST.offset_frame / 30 + 0.6)]
@@ -145,6 +148,37 @@ def _has_gpu(onnxruntime, network_path: Path) -> bool:
 
     with Classifier(RecognitionConfig(model=network_path)) as classifier:
         return classifier.provider.startswith("CUDA")
+
+
+def test_a_network_camera_is_analysed_for_as_long_as_asked(tmp_path, network_path, capsys) -> None:
+    with DemoSource(SourceConfig(end_s=1.0)) as source:
+        frames = [frame.image_bgr for frame in source]
+    out = tmp_path / "r"
+    with MjpegServer(frames, 30, is_looping=True) as server:
+        assert main(["analyze", server.url, "--end", "1.5", "--out", str(out), "--model", str(network_path)]) == 0
+    (session,) = out.iterdir()
+    metadata = json.loads((session / "metadata.json").read_text(encoding="utf-8"))
+    assert metadata["source"]["is_live"]
+    assert metadata["source"]["kind"] == "stream"
+    with (session / "frames.csv").open(encoding="utf-8") as file:
+        times = [float(row["timestamp"]) for row in csv.DictReader(file)]
+    assert times[0] == 0
+    assert times == sorted(times)
+    assert 1.2 < times[-1] < 1.5
+
+
+def test_a_network_camera_that_vanishes_is_an_error_after_what_was_seen_is_saved(
+    tmp_path, network_path, capsys
+) -> None:
+    with DemoSource(SourceConfig(end_s=1.0)) as source:
+        frames = [frame.image_bgr for frame in source]
+    out = tmp_path / "r"
+    # A stream that ends is a camera that was unplugged: nobody said that it is over.
+    with MjpegServer(frames * 3, 30, is_looping=False) as server:
+        assert main(["analyze", server.url, "--out", str(out), "--model", str(network_path)]) == 1
+    assert "What was readable is saved in" in capsys.readouterr().err
+    (session,) = out.iterdir()
+    assert len((session / "frames.csv").read_text(encoding="utf-8").splitlines()) > 10
 
 
 def test_bench_reports_stages_and_ratio(network_path, capsys) -> None:
