@@ -629,6 +629,13 @@ class TestDisplay:
         with pytest.raises(DisplayError, match=r"libxcb-cursor\.so\.0"):
             display.check_display()
 
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 is the screen of Linux only")
+    def test_a_screen_that_does_not_answer_is_named(self, monkeypatch):
+        monkeypatch.setenv("QT_QPA_PLATFORM", "xcb")
+        monkeypatch.setenv("DISPLAY", ":987")
+        with pytest.raises(DisplayError, match="':987'"):
+            display.check_display()
+
     def test_only_what_opencv_set_is_taken_back(self, monkeypatch):
         monkeypatch.setenv("QT_QPA_PLATFORM_PLUGIN_PATH", "/venv/site-packages/cv2/qt/plugins")
         monkeypatch.setenv("QT_QPA_FONTDIR", "/usr/share/fonts")

@@ -43,3 +43,18 @@ def check_display() -> None:
             f"A system library that Qt needs is missing: {error}. Install the packages named under "
             '"System packages" in README.md (on Debian: libxcb-cursor0 and its relatives).'
         ) from error
+    if not _answers():
+        raise DisplayError(
+            f"The screen {os.environ['DISPLAY']!r} (DISPLAY) does not answer. Start the viewer from a desktop session, "
+            "or use `mmnet analyze`, which needs none."
+        )
+
+
+def _answers() -> bool:
+    """Whether an X server can be reached."""
+    xcb = ctypes.CDLL("libxcb.so.1")
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(xcb.xcb_connect(None, None))
+    has_failed = bool(xcb.xcb_connection_has_error(connection))
+    xcb.xcb_disconnect(connection)
+    return not has_failed
