@@ -6,8 +6,6 @@ Live view, replay, the headless command, the benchmark and the tests all call th
 from __future__ import annotations
 
 from time import perf_counter
-from types import TracebackType
-from typing import Self
 
 from app.config import PipelineConfig, RecognitionConfig
 from app.datatypes import Candidate, Frame, Prediction, SpotState, StepResult
@@ -15,11 +13,12 @@ from app.face.alignment import align
 from app.face.quality import assess
 from app.face.tracker import FaceTracker
 from app.recognition.classifier import load_classifier
+from app.resource import Resource
 from app.spotting.motion import MotionAnalyser
 from app.spotting.spotter import Spotter
 
 
-class Recogniser:
+class Recogniser(Resource):
     """Names the expression class of accepted candidates. Build and use it on one thread.
 
     Attributes:
@@ -44,16 +43,8 @@ class Recogniser:
         if self.classifier is not None:
             self.classifier.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class Pipeline:
+class Pipeline(Resource):
     """Track, register, measure, spot. Build, use and close it on one thread."""
 
     def __init__(self, config: PipelineConfig | None = None) -> None:
@@ -107,11 +98,3 @@ class Pipeline:
     def close(self) -> None:
         """Release the tracker."""
         self._tracker.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

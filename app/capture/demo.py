@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from types import MappingProxyType, TracebackType
-from typing import Literal, Self
+from types import MappingProxyType
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from app.config import SourceConfig
 from app.datatypes import Frame, SourceInfo
 from app.errors import SourceError
 from app.face.animation import FaceAnimator
+from app.resource import Resource
 
 FPS = 30
 FRAME_COUNT = 600
@@ -94,7 +95,7 @@ DEMO_SCRIPT: tuple[DemoMovement, ...] = (
 )
 
 
-class DemoSource:
+class DemoSource(Resource):
     """The demo clip as a source: 600 frames of 640×480 at 30 fps, the same for the same `config.seed`.
 
     `config.start_s` and `config.end_s` cut it; sizes and rate are fixed.
@@ -148,14 +149,6 @@ class DemoSource:
     def close(self) -> None:
         """End the clip; closing twice is harmless."""
         self._is_closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _render(self, index: int) -> np.ndarray:
         units, eye_closure = demo_expression(index)

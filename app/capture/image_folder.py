@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
@@ -15,11 +13,12 @@ from app.capture.span import TimeSpan
 from app.config import SourceConfig
 from app.datatypes import Frame, SourceInfo
 from app.errors import SourceError
+from app.resource import Resource
 
 DEFAULT_FPS = 30.0
 
 
-class ImageFolderSource:
+class ImageFolderSource(Resource):
     """Frames from image files; frame i is at i / fps seconds. Read once.
 
     Raises SourceError when the first image is unreadable, and while iterating for a later image that is unreadable or
@@ -66,14 +65,6 @@ class ImageFolderSource:
 
     def close(self) -> None:
         """Release the source; there is nothing to hold."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _checked(self, path: Path) -> np.ndarray:
         image = _read(path)

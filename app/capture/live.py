@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
 from app.capture.pixels import to_bgr
 from app.datatypes import Frame, SourceInfo
 from app.errors import SourceError
+from app.resource import Resource
 
 MIN_FPS = 25.0  # below it, a movement of 200 ms is fewer than five frames
 FPS_TOLERANCE = 0.5  # a rate measured in a second is not exact
@@ -36,7 +36,7 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
-class LiveSource:
+class LiveSource(Resource):
     """Frames as they arrive, stamped with time.perf_counter_ns right after each was grabbed.
 
     (The clock of time.monotonic_ns has steps of 16 ms on Windows; on Linux and macOS the two are the same clock.)
@@ -73,14 +73,6 @@ class LiveSource:
         """Release the device; call it on the thread that opened it."""
         self._is_closed = True
         self._capture.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _lost(self, when: str) -> SourceError:
         raise NotImplementedError

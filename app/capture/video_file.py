@@ -9,8 +9,6 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import cv2
@@ -28,6 +26,7 @@ from app.capture.span import TimeSpan
 from app.config import SourceConfig
 from app.datatypes import Frame, SourceInfo
 from app.errors import SourceError, TruncatedSourceError
+from app.resource import Resource
 
 logger = logging.getLogger("mmnet.capture")
 
@@ -41,7 +40,7 @@ EARLY_END_S = 1.0
 ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
-class VideoFileSource:
+class VideoFileSource(Resource):
     """Frames of a video file, or of a recording at a web address, in the order of presentation. Read once.
 
     Index and time count from the first frame of the recording, also when only a part of it is asked for. Damaged
@@ -99,14 +98,6 @@ class VideoFileSource:
     def close(self) -> None:
         """Release the file; frames already delivered stay valid."""
         self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _open(self, path: str) -> InputContainer:
         try:

@@ -10,8 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ import numpy as np
 from app.config import FaceConfig
 from app.datatypes import Frame, TrackedFace
 from app.face import geometry, topology
+from app.resource import Resource
 
 # A face that moved further than this between two frames (in inter-ocular distances), or changed its size by this
 # factor, is taken for another person: the fastest head shakes stay below at 24 fps.
@@ -66,7 +66,7 @@ def open_face_mesh(*, static: bool = False) -> Any:
     return mesh
 
 
-class FaceTracker:
+class FaceTracker(Resource):
     """Tracks one face through consecutive frames. Not thread-safe: build, use and close it on one thread.
 
     Args:
@@ -133,11 +133,3 @@ class FaceTracker:
         for graph in (self._mesh, self._detector):
             if graph._graph is not None:  # MediaPipe raises on a second close and offers no query
                 graph.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

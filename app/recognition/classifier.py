@@ -10,8 +10,6 @@ import json
 import logging
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import onnxruntime
@@ -22,6 +20,7 @@ from app.errors import DeviceError, ModelError
 from app.face.alignment import CROP_RECIPE, CROP_SIZE
 from app.recognition import device
 from app.recognition.manifest import ModelFile, read_model
+from app.resource import Resource
 
 FORMAT_VERSION = "1"
 ATTENTION_SIZE = 112
@@ -33,7 +32,7 @@ class NoTrainedNetworkError(ModelError):
     """There are no weights, or those named say of themselves that they are not trained: only spotting is possible."""
 
 
-class Classifier:
+class Classifier(Resource):
     """Names the expression class of a spotted movement. Build, use and close it on one thread.
 
     Args:
@@ -100,14 +99,6 @@ class Classifier:
     def close(self) -> None:
         """Release the session. Closing twice is harmless."""
         self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(self, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         if self._session is None:
