@@ -25,6 +25,7 @@ class NoticeDialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None, *, is_first_start: bool = True) -> None:
         super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(NOTICE_TITLE if is_first_start else "About")
         self.setMinimumWidth(560)
         layout = QVBoxLayout(self)
@@ -52,6 +53,7 @@ class KeySheet(QDialog):
 
     def __init__(self, keys: Iterable[tuple[str, str]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Keys")
         grid = QGridLayout(self)
         grid.setContentsMargins(24, 20, 24, 20)
