@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import re
-import select
-import shutil
-import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
-from fakes import candidate, fake_runs, prediction
-from PyQt6.QtCore import QPoint, Qt, QTimer
-from PyQt6.QtGui import QGuiApplication, QImage
-from PyQt6.QtWidgets import QApplication, QLabel, QPushButton
+from fakes import fake_runs
+from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtGui import QGuiApplication
+from PyQt6.QtWidgets import QLabel, QPushButton
+from widgets import array_of, button, dressed_and_tidy, headline, visible  # noqa: F401 — the fixture
 
 from app.config import PipelineConfig, SourceConfig
-from app.datatypes import Event, Frame, SpotState, StepResult
-from app.errors import CameraError, DisplayError, ModelError, OutputError
-from app.runtime.workers import MotionPoint, RunState
-from app.ui import application, display, event_list, window, words
-from app.ui.dialogs import FaultDialog, KeySheet, NoticeDialog
+from app.datatypes import Frame, SpotState, StepResult
+from app.errors import CameraError, ModelError
+from app.runtime.workers import RunState
+from app.ui import window, words
+from app.ui.dialogs import FaultDialog, KeySheet
 from app.ui.faults import FaultReporter
-from app.ui.garbage import GarbageTimer
-from app.ui.motion_plot import MotionPlot
-from app.ui.theme import apply_theme
 from app.ui.window import MainWindow
-
-
-@pytest.fixture(scope="session")
-def qapp(qapp):
-    apply_theme(qapp)
-    return qapp
-
-
-@pytest.fixture(autouse=True)
-def _widgets_are_freed_in_this_thread():
-    """As in the application: a widget freed by a collection in a worker's thread crashes Qt."""
-    gc.disable()
-    yield
-    gc.collect()
-    gc.enable()
 
 
 @pytest.fixture
@@ -352,50 +328,6 @@ class TestFaults:
         assert (sys.excepthook, threading.excepthook) == before
 
 
-class Knot:
-    """Garbage that only a collection finds; remembers the thread that freed it."""
-
-    freed_on: ClassVar[list[str]] = []
-
-    def __init__(self):
-        self.itself = self
-
-    def __del__(self):
-        self.freed_on.append(threading.current_thread().name)
-
-
-class TestGarbage:
-    @pytest.fixture
-    def timer(self, qapp):
-        Knot.freed_on.clear()
-        timer = GarbageTimer()
-        timer.start()
-        yield timer
-        timer.stop()
-
-    def test_no_other_thread_collects(self, timer):
-        def allocate():
-            for _ in range(3 * gc.get_threshold()[0]):
-                kept.append(Knot())
-            kept.clear()
-            kept.extend([] for _ in range(3 * gc.get_threshold()[0]))
-
-        kept = []
-        thread = threading.Thread(target=allocate)
-        thread.start()
-        thread.join()
-        assert Knot.freed_on == []
-        timer.collect()
-        assert set(Knot.freed_on) == {"MainThread"}
-
-    def test_what_settled_is_not_looked_at_again(self, timer):
-        timer.settle()
-        assert gc.get_freeze_count() > 10_000
-        timer.stop()
-        assert gc.get_freeze_count() == 0
-        assert gc.isenabled()
-
-
 class TestClosing:
     def test_close_while_running(self, qtbot, opened):
         view, made, _ = opened(source={"count": 10_000, "fps": 60, "is_live": True}, pipeline={"step_s": 0.05})
@@ -435,104 +367,6 @@ class TestClosing:
         assert view.late_threads == ()
 
 
-class TestPlot:
-    def point(self, index: int, **changes) -> MotionPoint:
-        values = {
-            "strength": 0.5,
-            "head_speed_percent_s": 8.0,
-            "is_blink": False,
-            "is_gap": False,
-            "state": SpotState.IDLE,
-        }
-        return MotionPoint(timestamp_ns=5_000_000_000 + index * 33_333_333, **(values | changes))
-
-    def test_ten_seconds_are_kept(self, qtbot):
-        plot = MotionPlot(80.0)
-        qtbot.addWidget(plot)
-        plot.add_event(Event(1, candidate(5_300_000_000), prediction()))
-        plot.add_rejected(candidate(20_000_000_000, rejected_because="blink"))
-        for start in range(0, 600, 5):
-            plot.add([self.point(index) for index in range(start, start + 5)])
-        seconds, _ = plot._strength.getData()
-        assert seconds[-1] - seconds[0] == pytest.approx(10, abs=0.1)
-        assert seconds[-1] == pytest.approx(599 / 30, abs=0.01)
-        assert plot.span_count == 1
-        (left, right), (bottom, top) = plot.viewRange()
-        assert (left, right) == pytest.approx((seconds[-1] - 10, seconds[-1]), abs=0.01)
-        assert (bottom, top) == pytest.approx((0, 2.5))
-
-    def test_gaps_lost_faces_blinks_and_high_peaks(self, qtbot):
-        plot = MotionPlot(80.0)
-        qtbot.addWidget(plot)
-        plot.add([self.point(0), self.point(1, is_gap=True), self.point(2, is_blink=True), self.point(3, strength=6.0)])
-        plot.add([self.point(4, strength=None, head_speed_percent_s=None)])
-        _, strength = plot._strength.getData()
-        assert np.isnan(strength).tolist() == [False, True, False, False, True]
-        assert plot._head.getData()[1][0] == pytest.approx(0.1)
-        assert plot._blinks.getData()[0] == pytest.approx([2 / 30], abs=1e-6)
-        assert plot.viewRange()[1][1] == pytest.approx(6.9)
-        plot.clear_motion()
-        assert plot._strength.getData()[0] is None or len(plot._strength.getData()[0]) == 0
-
-
-class TestEventList:
-    def test_rows_are_bounded_and_painted_with_five_classes(self, qtbot, monkeypatch):
-        monkeypatch.setattr(event_list, "_KEPT", 3)
-        events = event_list.EventList()
-        qtbot.addWidget(events)
-        events.resize(460, 600)
-        events.show()
-        for index in range(1, 6):
-            events.events.add(Event(index, candidate(), prediction()), apex_s=index)
-        assert events.events.rowCount() == 3
-        assert "Event 5 at 0:05.000" in events.events.index(0).data()
-        row = events.visualRect(events.events.index(0))
-        assert 120 < row.height() < 180
-        image = array_of(events.viewport().grab(row).toImage()).astype(int)
-        green = np.abs(image[..., :3] - (0x9B, 0xBF, 0x3F)).sum(axis=2) < 30
-        blue = np.abs(image[..., :3] - (0xF0, 0xB9, 0x6C)).sum(axis=2) < 30
-        assert green.sum() > 2 * blue.sum() > 0  # 70 % against 20 %
-
-    def test_the_keyboard_walks_through_the_events(self, qtbot):
-        events = event_list.EventList()
-        qtbot.addWidget(events)
-        for index in (1, 2):
-            events.events.add(Event(index, candidate(), None), apex_s=index)
-        events.show()
-        events.setFocus()
-        qtbot.keyClick(events, Qt.Key.Key_Home)
-        qtbot.keyClick(events, Qt.Key.Key_Down)
-        assert events.currentIndex().row() == 1
-
-
-class TestWords:
-    @pytest.mark.parametrize(
-        ("regions", "expected"),
-        [
-            (("left mouth corner", "chin", "right mouth corner"), "both mouth corners, chin"),
-            (("left mouth corner",), "left mouth corner"),
-            (("left cheek", "chin", "upper lip", "lower lip"), "left cheek, chin, upper lip +1"),
-            ((), ""),
-        ],
-    )
-    def test_regions(self, regions, expected):
-        assert words.regions_in_words(regions) == expected
-
-    @pytest.mark.parametrize(
-        ("seconds", "expected"), [(0, "0:00.000"), (59.9996, "1:00.000"), (75.25, "1:15.250"), (3661.5, "1:01:01.500")]
-    )
-    def test_clock(self, seconds, expected):
-        assert words.clock(seconds) == expected
-
-    def test_every_state_of_the_spotter_has_words(self):
-        assert set(words.SPOT_STATES) == set(SpotState)
-
-    def test_no_promise_about_feelings(self):
-        said = " ".join(words.NOTICE) + words.consistent_with(Event(1, candidate(), prediction()))
-        assert not re.search(r"\b(stress|hidden|lying)\b", said)
-        assert all(part in said for part in ("cannot read thoughts or detect lies", "consent", "0.10", "Art. 5(1)(f)"))
-
-
 class TestKeys:
     def test_the_sheet_names_every_key_of_the_menus(self, qtbot, opened):
         view, *_ = opened()
@@ -559,156 +393,3 @@ class TestKeys:
         qtbot.waitUntil(lambda: made.run is not first, timeout=3000)
         assert made.run.spec == "/videos/talk.mp4"
         assert view.windowTitle() == "talk.mp4 – mmnet"
-
-
-class TestRunViewer:
-    @pytest.fixture
-    def faked(self, monkeypatch, tmp_path):
-        new_run, made = fake_runs(source={"count": 3000, "fps": 30})
-        monkeypatch.setattr(application, "user_config_path", lambda *_: tmp_path)
-        monkeypatch.setattr(
-            application, "MainWindow", lambda *args, **kwargs: MainWindow(*args, new_run=new_run, **kwargs)
-        )
-        return made
-
-    def run(self, **options) -> int:
-        return application.run_viewer("fake", SourceConfig(), PipelineConfig(), **options)
-
-    def test_a_screenshot_is_the_window_with_its_picture(self, qapp, faked, tmp_path):
-        path = tmp_path / "window.png"
-        assert self.run(screenshot=path, after_s=1.0) == 0
-        image = QImage(str(path))
-        assert (image.width(), image.height()) == (1280, 720)
-        assert len({image.pixel(QPoint(x, 300)) for x in range(0, 800, 10)}) > 20
-        assert not faked.run.is_alive
-
-    def test_a_screenshot_that_cannot_be_saved(self, qapp, faked, tmp_path):
-        with pytest.raises(OutputError, match="could not be saved"):
-            self.run(screenshot=tmp_path / "nowhere" / "window.png", after_s=0.1)
-
-    def test_the_notice_is_shown_once_and_nothing_is_opened_before(self, qtbot, faked):
-        opened_before = []
-
-        def accept():
-            (notice,) = visible(NoticeDialog)
-            opened_before.append(faked.run)
-            qtbot.mouseClick(button(notice, "I understand"), Qt.MouseButton.LeftButton)
-
-        QTimer.singleShot(300, accept)
-        QTimer.singleShot(900, QApplication.closeAllWindows)
-        assert not application._is_notice_seen()
-        assert self.run(shows_notice=True) == 0
-        assert opened_before == [None]
-        assert faked.run is not None
-        assert application._is_notice_seen()
-
-    def test_who_does_not_agree_leaves(self, qtbot, faked):
-        QTimer.singleShot(300, lambda: visible(NoticeDialog)[0].reject())
-        assert self.run(shows_notice=True) == 0
-        assert faked.run is None
-        assert not application._is_notice_seen()
-
-
-class TestDisplay:
-    def test_without_a_screen_the_message_names_the_way_out(self, monkeypatch):
-        for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr(sys, "platform", "linux")
-        with pytest.raises(DisplayError, match="mmnet analyze"):
-            display.check_display()
-
-    def test_a_missing_system_library_is_named(self, monkeypatch):
-        def refuse(path):
-            raise OSError("libxcb-cursor.so.0: cannot open shared object file")
-
-        monkeypatch.setenv("QT_QPA_PLATFORM", "xcb")
-        monkeypatch.setenv("DISPLAY", ":7")
-        monkeypatch.setattr(sys, "platform", "linux")
-        monkeypatch.setattr(display.ctypes, "CDLL", refuse)
-        monkeypatch.setattr(display.Path, "exists", lambda self: True)
-        with pytest.raises(DisplayError, match=r"libxcb-cursor\.so\.0"):
-            display.check_display()
-
-    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 is the screen of Linux only")
-    def test_a_screen_that_does_not_answer_is_named(self, monkeypatch):
-        monkeypatch.setenv("QT_QPA_PLATFORM", "xcb")
-        monkeypatch.setenv("DISPLAY", ":987")
-        with pytest.raises(DisplayError, match="':987'"):
-            display.check_display()
-
-    def test_only_what_opencv_set_is_taken_back(self, monkeypatch):
-        monkeypatch.setenv("QT_QPA_PLATFORM_PLUGIN_PATH", "/venv/site-packages/cv2/qt/plugins")
-        monkeypatch.setenv("QT_QPA_FONTDIR", "/usr/share/fonts")
-        display.prepare_environment()
-        assert "QT_QPA_PLATFORM_PLUGIN_PATH" not in os.environ
-        assert os.environ["QT_QPA_FONTDIR"] == "/usr/share/fonts"
-
-    def test_the_window_loads_neither_opencv_nor_mediapipe_nor_onnx_runtime(self):
-        code = "import sys, app.ui.application; print({'cv2', 'mediapipe', 'onnxruntime'} & set(sys.modules))"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == "set()"
-
-
-XVFB = shutil.which("Xvfb")
-
-
-@pytest.fixture
-def x_server():
-    """The name of a real X server that nobody looks at."""
-    read_fd, write_fd = os.pipe()
-    server = subprocess.Popen(
-        [XVFB, "-displayfd", str(write_fd), "-screen", "0", "1280x720x24"],
-        pass_fds=[write_fd],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write_fd)
-    try:
-        assert select.select([read_fd], [], [], 20)[0], "Xvfb did not start"
-        yield f":{os.read(read_fd, 16).decode().strip()}"
-    finally:
-        os.close(read_fd)
-        server.terminate()
-        server.wait(10)
-
-
-@pytest.mark.xcb
-@pytest.mark.skipif(XVFB is None, reason="Xvfb is not installed")
-def test_the_real_thing_on_a_real_x_server(x_server, tmp_path):
-    """After OpenCV was imported, with the real pipeline, on the demo: the offscreen platform would hide failures."""
-    path = tmp_path / "window.png"
-    code = (
-        "import cv2, sys; from pathlib import Path; from app.ui.application import run_viewer; "
-        "from app.config import PipelineConfig, SourceConfig; "
-        f"sys.exit(run_viewer('demo', SourceConfig(), PipelineConfig(), screenshot=Path({str(path)!r}), after_s=7))"
-    )
-    environment = os.environ | {"DISPLAY": x_server, "QT_QPA_PLATFORM": "xcb", "QT_LOGGING_TO_CONSOLE": "1"}
-    root = Path(__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True, timeout=60
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    image = array_of(QImage(str(path)))
-    assert image.shape[:2] == (720, 1280)
-    picture = image[70:460, 150:650]
-    assert picture.std() > 40  # the portrait is there, not an empty frame
-    accent = np.abs(picture[..., :3].astype(int) - (0xAC, 0xB6, 0x4D)).sum(axis=2) < 40
-    assert accent.sum() > 300  # and so are the box and the mesh
-
-
-def array_of(image: QImage) -> np.ndarray:
-    """(H, W, 4) uint8, blue first."""
-    image = image.convertToFormat(QImage.Format.Format_RGB32)
-    pixels = image.constBits().asarray(image.sizeInBytes())
-    return np.array(pixels, np.uint8).reshape(image.height(), image.width(), 4).copy()
-
-
-def visible(kind) -> list:
-    return [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, kind) and widget.isVisible()]
-
-
-def button(dialog, text: str) -> QPushButton:
-    return next(b for b in dialog.findChildren(QPushButton) if b.text() == text)
-
-
-def headline(dialog) -> str:
-    return dialog.findChild(QLabel).text()
