@@ -216,7 +216,8 @@ def _quiet():
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    _log.setLevel(logging.INFO)
     parser = argparse.ArgumentParser(prog="python -m model.export", description="Export a trained network to ONNX.")
     parser.add_argument("checkpoint", type=Path, help="checkpoint.safetensors of a finished run")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
