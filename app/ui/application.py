@@ -57,7 +57,9 @@ def run_viewer(
     reporter.install()
     window = MainWindow(source_config, pipeline_config, report=reporter.report)
     window.settled.connect(garbage.settle)
-    # Also when a dialog is still open: it is a window, too, and would keep the process alive.
+    # The window alone decides. Qt's own rule would wait for an open dialog, and leave behind a call to quit that ends
+    # every later event loop of the process at once.
+    application.setQuitOnLastWindowClosed(False)
     window.closed.connect(application.quit)
     window.show()
     if shows_notice is None:
