@@ -61,7 +61,7 @@ def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"{_OPTIMISER}{index}.{name}": tensor for name, tensor in state.items()}
     temporary = path.with_suffix(".tmp")
-    # Weights lie channels-last during training; the file format knows only the plain order.
+    # Weights may lie channels-last during training; the file format knows only the plain order.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(plain, temporary, metadata={"run": record.dumps()})
     temporary.replace(path)

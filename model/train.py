@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from app.errors import MmnetError, ModelError, OutputError
 from model.checkpoint import RunRecord, load_checkpoint, save_checkpoint
+from model.compute import keep_freed_memory, this_machine
 from model.configs import CONFIGS, Recipe, RunConfig, synthetic_3class
 from model.dataset import PairDataset, Pairs, check_people_held_out, load_pairs
 from model.metrics import score
@@ -51,17 +52,15 @@ def _optimiser(network: MMNet, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def _logits(network: nn.Module, onset: torch.Tensor, apex: torch.Tensor, is_reduced: bool) -> torch.Tensor:
-    device = next(network.parameters()).device
-    x_NCHW = [
-        normalise_crops(crops.to(device)).contiguous(memory_format=torch.channels_last) for crops in (onset, apex)
-    ]
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_reduced):
+    compute = this_machine()
+    x_NCHW = [compute.crops(normalise_crops(crops.to(compute.device))) for crops in (onset, apex)]
+    with compute.autocast(is_reduced):
         logits, _ = network(*x_NCHW)
     return logits.float()
 
 
 def evaluate(network: nn.Module, pairs: Pairs, is_reduced: bool = False) -> np.ndarray:
-    """Class probabilities (N, K) float64 of every pair; in bfloat16 where `is_reduced`, about three times as fast."""
+    """Class probabilities (N, K) float64 of every pair; where `is_reduced`, in bfloat16 if that is faster here."""
     network.eval()
     loader = DataLoader(PairDataset(pairs), batch_size=_EVALUATION_BATCH)
     with torch.inference_mode():
@@ -173,8 +172,7 @@ def train(
         json.dumps({"seed": seed, "data": data, **asdict(config)}, indent=2) + "\n", encoding="utf-8"
     )
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = network.to(device, memory_format=torch.channels_last)
+    network = this_machine().place(network)
     recipe = config.recipe
     optimiser = _optimiser(network, recipe)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
@@ -222,6 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     _log.setLevel(logging.INFO)
     arguments = _arguments(argv)
+    keep_freed_memory()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     config = CONFIGS[arguments.config]()
