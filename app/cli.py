@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import logging
 import sys
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
     from app.datatypes import SourceInfo
 
 COMMANDS = ("view", "analyze", "bench", "cameras", "doctor")
+# Each is `main` of the module of that name in the training package, which the application knows by name only.
+TRAINING_COMMANDS = {
+    "check": "look at a data set as it was downloaded",
+    "prepare": "cut the crops of a data set",
+    "synth": "make synthetic training pairs",
+    "train": "train a network and score it on people it has not seen",
+    "evaluate": "score a network, or spotted events, against the truth",
+    "export": "turn a trained network into an ONNX file",
+}
 _FAILED, _INTERRUPTED = 1, 130
 _SOURCE_HELP = "camera number or name | file | folder of images | URL | demo"
 
@@ -28,6 +38,8 @@ _SOURCE_HELP = "camera number or name | file | folder of images | URL | demo"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in TRAINING_COMMANDS:
+        return _training(given[0], given[1:])
     # `mmnet talk.mp4` means `mmnet view talk.mp4`.
     if not any(word in COMMANDS for word in given[:1]) and not {"-h", "--help", "--version", "--info"} & set(given):
         given.insert(0, "view")
@@ -47,6 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return _INTERRUPTED
+
+
+def _training(command: str, arguments: list[str]) -> int:
+    try:
+        module = importlib.import_module(f"model.{command}")
+    except ImportError as error:
+        _complain(f"{error}. Training needs more libraries: pip install '.[train]' in the source folder.")
+        return _FAILED
+    return int(module.main(arguments))
 
 
 def _complain(error: BaseException | str) -> None:
@@ -104,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
     cameras.set_defaults(run=_cameras)
     doctor = commands.add_parser("doctor", parents=[common, model], help="check the installation")
     doctor.set_defaults(run=_doctor)
+    for command, meaning in TRAINING_COMMANDS.items():
+        commands.add_parser(command, help=f"{meaning} (training)", add_help=False)
     parser.set_defaults(run=lambda options: parser.print_help() or 0)
     return parser
 

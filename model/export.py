@@ -1,6 +1,7 @@
 """Export a trained network to ONNX.
 
-    python -m model.export runs/NAME/checkpoint.safetensors --out weights/NAME.onnx
+    mmnet export runs/NAME/checkpoint.safetensors --out weights/NAME.onnx
+    mmnet export --from-reference FILE.pth --out NAME.onnx      # a state dict with the authors' names
 
 The file is all that passes from training to the application. Its graph takes `onset` and `apex`, uint8 (N, 224, 224, 3)
 RGB crops, and returns `probabilities` (N, K) and `attention` (N, 112, 112), float32; scaling, difference, the 14×14
@@ -29,9 +30,10 @@ from torch import Tensor, nn
 
 import app
 from app.errors import MmnetError, ModelError, OutputError
-from app.face.alignment import CROP_RECIPE, CROP_SIZE
+from app.face.alignment import AS_IS_RECIPE, CROP_RECIPE, CROP_SIZE
 from model.checkpoint import RunRecord, load_checkpoint
 from model.mmnet import MMNet, normalise_crops
+from model.reference import load_reference, sha256_of
 
 FORMAT_VERSION = 1
 PARITY_TOLERANCE = 1e-4
@@ -56,13 +58,15 @@ class DeployedNetwork(nn.Module):
 class Provenance:
     """What a network was trained on and how it scored; kept inside the file.
 
-    `scores` holds at least accuracy, uf1 and uar on people that were not in the training data.
+    `scores` holds at least accuracy, uf1 and uar on people that were not in the training data; it is empty when they
+    are not known. `crop_recipe`: how the crops that it learned from were cut.
     """
 
     name: str
     training_data: str
     protocol: str
     scores: dict
+    crop_recipe: str = CROP_RECIPE
 
     def metadata(self, class_names: Sequence[str]) -> dict[str, str]:
         """Metadata properties of the file, all of them strings."""
@@ -70,7 +74,7 @@ class Provenance:
             "format_version": str(FORMAT_VERSION),
             "name": self.name,
             "class_names": json.dumps(list(class_names)),
-            "crop_recipe": CROP_RECIPE,
+            "crop_recipe": self.crop_recipe,
             "training_data": self.training_data,
             "protocol": self.protocol,
             "scores": json.dumps(self.scores),
@@ -88,7 +92,7 @@ def provenance_of(record: RunRecord) -> Provenance:
     if record.results is None:
         raise ModelError(
             f"The run has finished {record.epochs_done} of {record.config.recipe.epochs} epochs: an untrained network "
-            "is not exported. Go on with python -m model.train --resume."
+            "is not exported. Go on with mmnet train --resume."
         )
     data, recipe = record.data, record.config.recipe
     return Provenance(
@@ -97,6 +101,17 @@ def provenance_of(record: RunRecord) -> Provenance:
         protocol=f"{record.config.protocol} ({recipe.epochs}); "
         f"scored on {data['validate_pairs']} pairs of {data['validate_people']} other people",
         scores={name: record.results[name] for name in ("accuracy", "uf1", "uar", "confusion")},
+    )
+
+
+def reference_provenance(path: Path) -> Provenance:
+    """What is known of a checkpoint from elsewhere: its name and hash."""
+    return Provenance(
+        name=path.stem,
+        training_data=f"unknown; read from {path.name}, sha256 {sha256_of(path)}",
+        protocol="unknown; published scores of MMNet are test-selected",
+        scores={},
+        crop_recipe=AS_IS_RECIPE,
     )
 
 
@@ -214,18 +229,36 @@ def _quiet():
         yield
 
 
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mmnet export", description="Export a trained network to ONNX.")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("checkpoint", type=Path, nargs="?", help="checkpoint.safetensors of a finished run")
+    source.add_argument("--from-reference", type=Path, metavar="FILE", help="state dict with the authors' names")
+    parser.add_argument(
+        "--class-names",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        metavar="A,B,…",
+        help="outputs of a --from-reference file, in order (default: the authors' order)",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
+    parser.add_argument("--default", action="store_true", help="make it the network that the application takes")
+    return parser.parse_args(argv)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     logging.basicConfig(format="%(message)s")
     _log.setLevel(logging.INFO)
-    parser = argparse.ArgumentParser(prog="python -m model.export", description="Export a trained network to ONNX.")
-    parser.add_argument("checkpoint", type=Path, help="checkpoint.safetensors of a finished run")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
-    parser.add_argument("--default", action="store_true", help="make it the network that the application takes")
-    arguments = parser.parse_args(argv)
+    arguments = _arguments(argv)
     try:
-        network, _, record = load_checkpoint(arguments.checkpoint)
-        difference = export_onnx(network, arguments.out, provenance_of(record))
+        if arguments.from_reference:
+            network = load_reference(arguments.from_reference, arguments.class_names)
+            provenance = reference_provenance(arguments.from_reference)
+        else:
+            network, _, record = load_checkpoint(arguments.checkpoint)
+            provenance = provenance_of(record)
+        difference = export_onnx(network, arguments.out, provenance)
         update_manifest(arguments.out, network.config.class_names, arguments.default)
     except MmnetError as error:
         _log.error("%s", error)

@@ -11,7 +11,7 @@ from mjpeg_server import MjpegServer
 
 from app import __version__
 from app.capture.demo import DEMO_SCRIPT, DemoSource
-from app.cli import main
+from app.cli import TRAINING_COMMANDS, main
 from app.config import SourceConfig
 
 FIRST = next(movement for movement in DEMO_SCRIPT if movement.kind == "micro")
@@ -31,7 +31,24 @@ def test_help_needs_no_heavy_import() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert all(command in done.stdout for command in ("view", "analyze", "bench", "cameras", "doctor"))
+    assert all(f"    {command} " in done.stdout for command in TRAINING_COMMANDS)
     assert "cannot read thoughts" in done.stdout
+
+
+@pytest.mark.parametrize("command", TRAINING_COMMANDS)
+def test_the_training_commands_are_reached(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert f"usage: mmnet {command}" in capsys.readouterr().out
+
+
+def test_training_without_torch_says_what_to_install() -> None:
+    done = in_fresh_python(
+        "import sys\nsys.modules['torch'] = None\nfrom app.cli import main\nsys.exit(main(['export', '--help']))\n"
+    )
+    assert done.returncode == 1
+    assert "pip install '.[train]'" in done.stderr
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

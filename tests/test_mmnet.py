@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from model.configs import casme2_3class, casme2_5class
 from model.mmnet import IMAGENET_MEAN, IMAGENET_STD, ContinuousAttention, MMNet, PositionCalibration, normalise_crops
@@ -69,6 +70,13 @@ def test_parameters_taking_part_are_9_4_million():
 
 
 @pytest.mark.parametrize(("config", "blocks", "hidden"), [(casme2_5class, 2, 2048), (casme2_3class, 3, 1024)])
+def test_a_pair_costs_14_4_gflops(network, pair):
+    """The counter knows convolutions and products, not normalisation and pooling."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(*pair)
+    assert counter.get_total_flops() / 1e9 == pytest.approx(14.4, abs=0.2)
+
+
 def test_position_branch_differs_between_the_configurations(config, blocks, hidden):
     position = build(config).vit_pos
     assert len(position.blocks) == blocks

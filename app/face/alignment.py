@@ -17,6 +17,7 @@ CROP_SIZE = 224
 # Outer eye corners at half the crop's width: forehead to chin fit for an upright head, an open mouth included.
 _EYE_CORNERS_PX = np.array([(56.0, 84.0), (168.0, 84.0)])
 CROP_RECIPE = "224 px; outer eye corners at (56, 84) and (168, 84); apex registered on the onset by optical flow, v1"
+AS_IS_RECIPE = "as-is"  # a data set's own crops, as in the published protocol
 
 # Lucas–Kanade: a window of 21 px spans 19 % of the inter-ocular distance, two halvings catch 10 px of tracker jitter.
 _FLOW = {

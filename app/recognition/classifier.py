@@ -17,7 +17,7 @@ import onnxruntime
 from app.config import RecognitionConfig
 from app.datatypes import Prediction
 from app.errors import DeviceError, ModelError
-from app.face.alignment import CROP_RECIPE, CROP_SIZE
+from app.face.alignment import AS_IS_RECIPE, CROP_RECIPE, CROP_SIZE
 from app.recognition import device
 from app.recognition.manifest import ModelFile, read_model
 from app.resource import Resource
@@ -141,8 +141,7 @@ def _checked_class_names(model: ModelFile, metadata: dict[str, str]) -> tuple[st
     missing = [key for key in _METADATA_KEYS if key not in metadata]
     if missing:
         raise ModelError(
-            f"{prefix} is not one of ours: its metadata lacks {', '.join(missing)}. "
-            "Use a file from `python -m model.export`."
+            f"{prefix} is not one of ours: its metadata lacks {', '.join(missing)}. Use a file from `mmnet export`."
         )
     if metadata["format_version"] != FORMAT_VERSION:
         raise ModelError(
@@ -151,7 +150,11 @@ def _checked_class_names(model: ModelFile, metadata: dict[str, str]) -> tuple[st
         )
     if metadata["is_trained"] != "true":
         raise NoTrainedNetworkError(f"The network in {model.path} is not trained. Name another with --model.")
-    if metadata["crop_recipe"] != CROP_RECIPE:
+    if metadata["crop_recipe"] == AS_IS_RECIPE:
+        _log.warning(
+            "%s was trained on a data set's own crops, not on crops cut as here: trust its classes less.", model.name
+        )
+    elif metadata["crop_recipe"] != CROP_RECIPE:
         raise ModelError(
             f"{prefix} was trained on crops cut in another way ({metadata['crop_recipe']!r}, here {CROP_RECIPE!r}). "
             "Train it again with this version."
@@ -185,7 +188,7 @@ def _check_signature(model: ModelFile, session: onnxruntime.InferenceSession, cl
         if found != expected:
             raise ModelError(
                 f"The model file {model.path} is not one of ours: its {kind} are {_described(found)}, "
-                f"not {_described(expected)}. Use a file from `python -m model.export`."
+                f"not {_described(expected)}. Use a file from `mmnet export`."
             )
 
 
