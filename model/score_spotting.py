@@ -1,0 +1,186 @@
+"""Spotted movements against the truth: MEGC's F1, errors of the apex, false alarms a minute, and STRS.
+
+MEGC 2019 ff.: a found interval is right when its IoU with a true one that nothing else matches is at least 0.5; counts
+are pooled over all videos. STRS (MEGC 2022 ff.): F1 of spotting times the unweighted F1 of the classes of the movements
+that were found.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.errors import DataError
+from app.spotting.scoring import match
+from model.metrics import score
+
+_FRAMES = ("onset_frame", "offset_frame")
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One movement of a video, true or found; `apex_frame` is None and `label` "" where they are not known."""
+
+    onset_frame: int
+    apex_frame: int | None
+    offset_frame: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One analysed video with its true movements."""
+
+    name: str
+    true: tuple[Movement, ...]
+    found: tuple[Movement, ...]
+    duration_s: float
+    fps: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpottingReport:
+    """Pooled over `videos`. Values that cannot be computed are None: no apex in the truth, no classes, no found one."""
+
+    videos: int
+    minutes: float
+    true: int
+    found: int
+    true_positives: int
+    precision: float | None
+    recall: float | None
+    f1: float
+    false_alarms_per_minute: float
+    apex_error_ms_median: float | None
+    apex_error_ms_p90: float | None
+    recognition_uf1: float | None
+    recognition_uar: float | None
+    strs: float | None
+
+
+def score_spotting(videos: Sequence[Video], min_iou: float = 0.5) -> SpottingReport:
+    """Pool the counts of all videos.
+
+    Raises:
+        DataError: there is no video, or nothing in them has a length.
+    """
+    minutes = sum(video.duration_s for video in videos) / 60
+    if not minutes > 0:
+        raise DataError("There is no analysed video to score. Run mmnet analyze on the videos of the truth first.")
+    pairs, apex_errors_ms = [], []
+    true_count = found_count = 0
+    for video in videos:
+        intervals = [[(m.onset_frame, m.offset_frame) for m in side] for side in (video.true, video.found)]
+        true_count, found_count = true_count + len(video.true), found_count + len(video.found)
+        for true_index, found_index in match(*intervals, min_iou).pairs:
+            true, found = video.true[true_index], video.found[found_index]
+            pairs.append((true, found))
+            if true.apex_frame is not None and found.apex_frame is not None:
+                apex_errors_ms.append(abs(found.apex_frame - true.apex_frame) * 1000 / video.fps)
+    hits = len(pairs)
+    total = true_count + found_count
+    f1 = 2 * hits / total if total else 1.0
+    recognition = _recognition(pairs)
+    return SpottingReport(
+        videos=len(videos),
+        minutes=minutes,
+        true=true_count,
+        found=found_count,
+        true_positives=hits,
+        precision=hits / found_count if found_count else None,
+        recall=hits / true_count if true_count else None,
+        f1=f1,
+        false_alarms_per_minute=(found_count - hits) / minutes,
+        apex_error_ms_median=float(np.median(apex_errors_ms)) if apex_errors_ms else None,
+        apex_error_ms_p90=float(np.percentile(apex_errors_ms, 90)) if apex_errors_ms else None,
+        recognition_uf1=recognition[0] if recognition else None,
+        recognition_uar=recognition[1] if recognition else None,
+        strs=f1 * recognition[0] if recognition else None,
+    )
+
+
+def _recognition(pairs: Sequence[tuple[Movement, Movement]]) -> tuple[float, float] | None:
+    """UF1 and UAR over the matched movements that both sides gave a class."""
+    named = [(true.label, found.label) for true, found in pairs if true.label and found.label]
+    if not named:
+        return None
+    classes = sorted({label for pair in named for label in pair})
+    true, found = (np.array([classes.index(label) for label in side]) for side in zip(*named, strict=True))
+    scores = score(true, found, len(classes))
+    return scores.uf1, scores.uar
+
+
+def read_videos(results: Path, truth: Path) -> list[Video]:
+    """Pair the session folders below `results` with the videos of a truth table, by the stem of the media file.
+
+    Args:
+        results: what `mmnet analyze --out` wrote: folders with events.csv and frames.csv.
+        truth: CSV with the columns media_file, onset_frame, offset_frame and, where known, apex_frame, label and kind.
+            A row without frames stands for a video in which nothing moves; rows whose kind is not "micro" are left out.
+
+    Raises:
+        DataError: a table cannot be read, or a video is on one side only.
+    """
+    true = _read_truth(truth)
+    sessions = {}
+    for folder in sorted(path.parent for path in results.rglob("events.csv")):
+        if folder.name in sessions:
+            raise DataError(f"{folder} and {sessions[folder.name]} are results of the same video: keep one of them.")
+        sessions[folder.name] = folder
+    if missing := sorted(set(true) - set(sessions)):
+        raise DataError(
+            f"{results} has no results of {_some(missing)}. Analyse them with mmnet analyze --out, or take them out of "
+            f"{truth.name}."
+        )
+    if unknown := sorted(set(sessions) - set(true)):
+        raise DataError(
+            f"{truth.name} does not name {_some(unknown)}. Add a row for each (without frames if nothing moves in it)."
+        )
+    return [_video(name, movements, sessions[name]) for name, movements in sorted(true.items())]
+
+
+def _read_truth(path: Path) -> dict[str, list[Movement]]:
+    videos: dict[str, list[Movement]] = {}
+    for row in _rows(path, ("media_file", *_FRAMES)):
+        movements = videos.setdefault(Path(row["media_file"]).stem, [])
+        if row["onset_frame"] and (row.get("kind") or "micro") == "micro":
+            movements.append(_movement(path, row))
+    return videos
+
+
+def _video(name: str, true: list[Movement], folder: Path) -> Video:
+    found = [_movement(folder / "events.csv", row) for row in _rows(folder / "events.csv", _FRAMES)]
+    times = [float(row["timestamp"]) for row in _rows(folder / "frames.csv", ("frame", "timestamp"))]
+    duration_s = times[-1] - times[0] if len(times) > 1 else 0.0
+    fps = (len(times) - 1) / duration_s if duration_s > 0 else 0.0
+    return Video(name, tuple(true), tuple(found), duration_s, fps)
+
+
+def _movement(path: Path, row: dict[str, str]) -> Movement:
+    try:
+        onset, offset = int(row["onset_frame"]), int(row["offset_frame"])
+        apex = int(row["apex_frame"]) if row.get("apex_frame") else None
+    except ValueError as error:
+        raise DataError(f"{path}: {error}; frames are whole numbers, counted from 0.") from None
+    return Movement(onset, apex, offset, (row.get("label") or "").strip().lower())
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
+                raise DataError(f"{path} has no column {', '.join(missing)}.")
+            return list(reader)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

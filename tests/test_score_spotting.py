@@ -1,0 +1,97 @@
+"""Scores of spotted events: counts done by hand, and tables that do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import DataError
+from model.score_spotting import Movement, Video, read_videos, score_spotting
+
+
+def movement(onset: int, apex: int | None, offset: int, label: str = "") -> Movement:
+    return Movement(onset, apex, offset, label)
+
+
+def session(folder: Path, rows: str, frames: int = 301, fps: float = 30.0) -> None:
+    folder.mkdir(parents=True)
+    (folder / "events.csv").write_text("onset_frame,apex_frame,offset_frame,label\n" + rows)
+    lines = "".join(f"{i},{i / fps:.6f}\n" for i in range(frames))
+    (folder / "frames.csv").write_text("frame,timestamp\n" + lines)
+
+
+def test_counts_are_pooled_over_videos():
+    one = Video("one", (movement(10, 14, 20),), (movement(11, 15, 21), movement(50, 52, 56)), 30.0, 30.0)
+    two = Video("two", (movement(5, 8, 12), movement(90, None, 99)), (movement(90, 93, 98),), 30.0, 30.0)
+    report = score_spotting([one, two])
+    assert (report.true, report.found, report.true_positives) == (3, 3, 2)
+    assert report.f1 == pytest.approx(2 * 2 / 6)
+    assert report.false_alarms_per_minute == pytest.approx(1.0)
+    assert report.apex_error_ms_median == pytest.approx(1000 / 30)
+    assert report.strs is None
+
+
+def test_strs_is_the_product_of_both_scores():
+    found = [movement(0, 4, 9, "positive"), movement(20, 24, 29, "negative"), movement(60, 64, 69, "positive")]
+    true = [movement(0, 4, 9, "positive"), movement(20, 24, 29, "positive"), movement(80, 84, 89, "negative")]
+    report = score_spotting([Video("one", tuple(true), tuple(found), 60.0, 30.0)])
+    # positive: TP 1, FN 1 → F1 2/3; negative: FP 1 → F1 0
+    assert report.recognition_uf1 == pytest.approx(1 / 3)
+    assert report.strs == pytest.approx(report.f1 / 3)
+
+
+def test_nothing_to_find_and_nothing_found_is_perfect():
+    report = score_spotting([Video("calm", (), (), 60.0, 30.0)])
+    assert (report.f1, report.false_alarms_per_minute, report.precision) == (1.0, 0.0, None)
+
+
+def test_no_video_is_no_score():
+    with pytest.raises(DataError, match="no analysed video"):
+        score_spotting([])
+
+
+class TestTables:
+    def test_results_are_paired_with_the_truth(self, tmp_path):
+        session(tmp_path / "results" / "talk", "11,15,21,positive\n")
+        session(tmp_path / "results" / "calm", "", fps=60.0)
+        truth = tmp_path / "truth.csv"
+        truth.write_text(
+            "media_file,onset_frame,apex_frame,offset_frame,kind,label\n"
+            "videos/talk.mp4,10,14,20,micro,Positive\nvideos/talk.mp4,100,110,160,macro,positive\ncalm.avi,,,,,\n"
+        )
+        calm, talk = read_videos(tmp_path / "results", truth)
+        assert (calm.true, calm.found, calm.fps) == ((), (), pytest.approx(60))
+        assert talk.true == (movement(10, 14, 20, "positive"),)
+        assert talk.duration_s == pytest.approx(10)
+        report = score_spotting([calm, talk])
+        assert (report.f1, report.strs, report.minutes) == (1.0, 1.0, pytest.approx(15 / 60))
+
+    def test_a_video_without_results(self, tmp_path):
+        session(tmp_path / "results" / "talk", "")
+        (tmp_path / "t.csv").write_text("media_file,onset_frame,offset_frame\ntalk.mp4,1,5\nother.mp4,1,5\n")
+        with pytest.raises(DataError, match="no results of other"):
+            read_videos(tmp_path / "results", tmp_path / "t.csv")
+
+    def test_results_that_the_truth_does_not_name(self, tmp_path):
+        session(tmp_path / "results" / "talk", "")
+        session(tmp_path / "results" / "extra", "")
+        (tmp_path / "t.csv").write_text("media_file,onset_frame,offset_frame\ntalk.mp4,1,5\n")
+        with pytest.raises(DataError, match="does not name extra"):
+            read_videos(tmp_path / "results", tmp_path / "t.csv")
+
+    @pytest.mark.parametrize(
+        ("table", "message"),
+        [
+            ("media,onset\n", "no column media_file"),
+            ("media_file,onset_frame,offset_frame\na,one,2\n", "whole numbers"),
+        ],
+    )
+    def test_a_truth_that_cannot_be_read(self, tmp_path, table, message):
+        (tmp_path / "t.csv").write_text(table)
+        with pytest.raises(DataError, match=message):
+            read_videos(tmp_path, tmp_path / "t.csv")
+
+    def test_a_truth_that_is_not_there(self, tmp_path):
+        with pytest.raises(DataError, match="does not exist"):
+            read_videos(tmp_path, tmp_path / "none.csv")
