@@ -11,9 +11,9 @@ class Sample:
     """One annotated micro-expression.
 
     `subject` is the person's number as text without padding, unique within its data set. `frames` maps frame numbers
-    as coded to image files, sorted by number; the key frames are among them. `offset` may be None. `label` is the
-    emotion as coded, lower case, with the spellings of `labels.canonical_emotion`. `action_units` keeps the coder's
-    text, "" when not coded.
+    as coded to image files, sorted by number, from onset to offset (to the apex without one); the key frames are among
+    them. `offset` may be None. `label` is the emotion as coded, with the spelling of `coding_sheet.canonical_emotion`.
+    `action_units` keeps the coder's text, "" when not coded.
     """
 
     dataset: str
@@ -53,4 +53,40 @@ class Annotations:
     dataset: str
     source: Path
     samples: tuple[Sample, ...]
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One coded movement of a long video, by the numbers of its files.
+
+    `kind` is "micro" or "macro"; `label` is "" where no emotion is coded.
+    """
+
+    kind: str
+    onset: int
+    apex: int
+    offset: int
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LongVideo:
+    """A recording with everything that was coded in it; `frames` is the folder of its images, `fps` their rate."""
+
+    dataset: str
+    subject: str
+    video: str
+    frames: Path
+    fps: float
+    movements: tuple[Movement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LongVideos:
+    """The recordings of one data set for spotting, those without a movement too; `source` is the coding file."""
+
+    dataset: str
+    source: Path
+    videos: tuple[LongVideo, ...]
     notes: tuple[Note, ...] = ()
