@@ -26,8 +26,8 @@ _ANY = ""  # in place of a data set's name: for every data set that has no rule 
 class ClassProtocol:
     """From the emotions that coders name to the classes of a network.
 
-    `class_of` maps (data set in lower case, emotion) to one of `class_names`; the data set "" is any. What it does not list
-    takes no part, nor do the clips in `left_out`: "data set/subject/clip" in lower case.
+    `class_of` maps (data set, emotion), both in lower case, to one of `class_names`; the data set "" stands for any.
+    What it does not list takes no part, nor do the clips in `left_out`: "data set/subject/clip" in lower case.
     """
 
     name: str

@@ -22,10 +22,10 @@ from tqdm import tqdm
 
 from app.datatypes import Frame
 from app.errors import DataError, MmnetError, OutputError
-from app.face.alignment import Reference
 from app.face.animation import FaceAnimator
 from app.face.geometry import inter_ocular_px
 from app.face.tracker import FaceTracker
+from model import crops
 from model.configs import THREE_CLASSES
 
 # Action units behind each class: EMFACS and the micro-expression sets' own coding. "S" is a side drawn at random.
@@ -41,7 +41,6 @@ PEAK = (0.006, 0.03)  # of the inter-ocular distance
 INTER_OCULAR_PX = (45.0, 200.0)  # of the face in the frame, from far away to close up
 _MAX_ENLARGEMENT = 1.25
 _ATTEMPTS = 4
-_MAX_RESIDUAL_PX = 3.0
 _log = logging.getLogger("mmnet.synth")
 
 
@@ -215,15 +214,10 @@ def _pair(
             [{k: s * v for k, v in units.items()} for s in (onset_strength, apex_strength)],
             rng,
         )
-        faces = [tracker.track(Frame(i, 0, frame)) for i, frame in enumerate(frames)]
-        if None in faces:
+        cuts = crops.aligned(frames, tracker)
+        if any(cut.problem for cut in cuts):
             continue
-        reference = Reference(frames[0], faces[0].landmarks_px)
-        registration = reference.register(frames[1], faces[1].landmarks_px)
-        if registration.residual_px > _MAX_RESIDUAL_PX:
-            continue
-        crops = (reference.crop.image_bgr, registration.crop.image_bgr)
-        onset, apex = (cv2.cvtColor(crop, cv2.COLOR_BGR2RGB) for crop in crops)
+        onset, apex = (cv2.cvtColor(cut.crop_bgr, cv2.COLOR_BGR2RGB) for cut in cuts)
         return onset, apex, combination, peak * (apex_strength - onset_strength)
     raise DataError(f"The face of {name} was lost {_ATTEMPTS} times: take this person out of the folder.")
 
