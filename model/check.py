@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from model.annotations import Annotations, LongVideos, Note
 from model.readers import LONG_VIDEO_READERS, READERS, read_dataset, read_long_videos
 from model.readers.assembly import DROPPED, MISSING_FRAME, REPAIRED
 from model.readers.long_videos import write_truth
-from model.readers.published import LONG_VIDEOS, RECALLED, Figure, published_for
+from model.readers.published import LONG_VIDEOS, NOT_FOR_PUBLICATION, RECALLED, Figure, published_for
 
 _HEADINGS = {DROPPED: "Dropped", REPAIRED: "Repaired", MISSING_FRAME: "Missing frames"}
 _log = logging.getLogger("mmnet.check")
@@ -46,6 +47,7 @@ def report_dataset(annotations: Annotations) -> dict[str, Any]:
         "subjects": _compare(len({sample.person for sample in samples}), release and release.subjects),
         "classes": {name: _compare(per_class[name], expected.get(name)) for name in names},
         "samples_per_subject": dict(Counter(sample.person for sample in samples)),
+        "not_for_publication": sorted(NOT_FOR_PUBLICATION & {sample.person for sample in samples}),
         **_notes(annotations.notes),
     }
 
@@ -99,7 +101,10 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
             yield from (_row(f"  {name}", counts) for name, counts in report[heading].items())
     if "samples_per_subject" in report:
         yield "\nsamples per subject"
-        yield "  " + ", ".join(f"{person} {count}" for person, count in report["samples_per_subject"].items())
+        people = ", ".join(f"{person} {count}" for person, count in report["samples_per_subject"].items())
+        yield textwrap.fill(people, 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    if report.get("not_for_publication"):
+        yield f"pictures of these people must not be published: {', '.join(report['not_for_publication'])}"
     if report.get("videos_without_movements"):
         yield f"\nvideos without a movement: {', '.join(report['videos_without_movements'])}"
     for heading in _HEADINGS.values():

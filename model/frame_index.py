@@ -54,20 +54,18 @@ def child(folder: Path, name: str) -> Path | None:
     return next((path for path in subfolders(folder) if path.name.casefold() == name.strip().casefold()), None)
 
 
-def walk_folders(root: Path, depth: int = MAX_DEPTH) -> Iterator[tuple[Path, list[Path]]]:
-    """A folder and what is below it with their subfolders, the upper ones first.
+def walk_folders(root: Path, depth: int = MAX_DEPTH) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """A folder and those below it, each with the names of its subfolders and files, hidden ones left out.
 
-    What the caller removes from a list of subfolders is not gone into. A folder that was unzipped into one of the same
-    name is found like any other.
+    What the caller removes from the subfolders is not gone into. Folders that may not be read are passed over; a folder
+    that was unzipped into one of the same name is found like any other.
     """
-    level = [root]
-    for _ in range(depth + 1):
-        below: list[Path] = []
-        for folder in level:
-            children = subfolders(folder)
-            yield folder, children
-            below += children
-        level = below
+    for path, folders, files in os.walk(root, followlinks=True):
+        folder = Path(path)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield folder, folders, [name for name in files if not name.startswith(".")]
+        if len(folder.relative_to(root).parts) >= depth:
+            folders.clear()
 
 
 def find_trees(root: Path, name: str) -> list[Path]:
@@ -77,8 +75,8 @@ def find_trees(root: Path, name: str) -> list[Path]:
     """
     pattern = re.compile(name, re.IGNORECASE)
     trees = []
-    for folder, children in walk_folders(root):
-        others = [path for path in children if not pattern.fullmatch(path.name)]
+    for folder, children, _ in walk_folders(root):
+        others = [name for name in children if not pattern.fullmatch(name)]
         if len(others) < len(children):
             trees.append(folder)
             children[:] = others
@@ -92,12 +90,10 @@ def find_files(root: Path, names: Sequence[str], depth: int = 3) -> list[Path]:
     """
     patterns = [re.compile(name, re.IGNORECASE) for name in names]
     found: list[tuple[int, int, Path]] = []
-    for folder, _ in walk_folders(root, depth):
-        with os.scandir(folder) as entries:
-            # ~$NAME.xlsx is the lock file of an open spreadsheet.
-            files = [e.name for e in entries if not e.name.startswith((".", "~$")) and e.is_file()]
+    for folder, _, files in walk_folders(root, depth):
         for file in sorted(files, key=str.casefold, reverse=True):
             rank = next((i for i, pattern in enumerate(patterns) if pattern.fullmatch(file)), None)
-            if rank is not None:
+            # ~$NAME.xlsx is the lock file of an open spreadsheet.
+            if rank is not None and not file.startswith("~$"):
                 found.append((rank, len(folder.parts), folder / file))
     return [path for _, _, path in sorted(found, key=lambda entry: entry[:2])]

@@ -81,6 +81,16 @@ def test_every_reader_can_be_checked(tmp_path, capsys, name):
     assert report["samples"]["published"] > 50
 
 
+def test_people_who_must_not_be_shown_are_named(tmp_path, capsys):
+    fictional.casme2(tmp_path)
+    for folder in (tmp_path / "CASME2_RAW/CASME2-RAW").glob("sub01"):
+        folder.rename(folder.with_name("sub12"))
+    rows = [(12, "EP19_06", None, 5, 7, 9, None, 12, "surprise")]
+    fictional.write_sheets(tmp_path / "CASME2-coding-20140508.xlsx", Sheet1=[fictional.CASME2_HEADER, *rows])
+    assert main(["casme2", str(tmp_path)]) == 0
+    assert "pictures of these people must not be published: casme2/12" in lines(capsys)
+
+
 def test_a_table_of_ones_own_has_nothing_to_compare_with(tmp_path, capsys):
     fictional.draw(tmp_path, ["1.jpg", "2.jpg"])
     (tmp_path / "manifest.csv").write_text("subject,onset,apex,label\na,1.jpg,2.jpg,fear\n")
@@ -97,7 +107,7 @@ def test_long_videos_are_checked_and_their_truth_written(tmp_path, capsys):
     assert "videos              3   published    147   ≠" in found
     assert "  macro             2   published    343   ≠" in found
     assert "videos without a movement: 022_3" in found
-    assert len((tmp_path / "truth.csv").read_text().splitlines()) == 4
+    assert len((tmp_path / "truth.csv").read_text().splitlines()) == 1 + 3 + 1
 
 
 def test_truth_is_refused_where_there_is_none(tmp_path, capsys):

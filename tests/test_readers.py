@@ -10,6 +10,8 @@ from pathlib import Path
 import cv2
 import fictional
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.errors import DataError, OutputError
 from model.annotations import Annotations
@@ -236,14 +238,15 @@ def test_samm(tmp_path):
 
 def test_corrections_by_hand_touch_only_rows_that_are_wrong_in_the_sheet_they_were_made_for(tmp_path):
     def build(root: Path, count: int) -> Annotations:
-        """Rows 56, 125 and 41 of SAMM are corrected in a sheet of 159 rows; here 125 is fine as coded."""
+        """Rows 56, 125, 132 and 41 are corrected in 159 rows; here 125 is fine as coded, and 132 is another clip."""
         rows = [("006", "nowhere", 1, 1, 2, 3, 3, "Micro", "4", "Anger")] * count
         rows[56] = ("006", "006_1_2", 1, 5730, 5733, 5703, 3, "Micro", "12", "Anger")
         rows[125] = ("011", "011_2_1", 1, 1100, 1102, 1106, 3, "Micro", "4", "Anger")
+        rows[132] = ("011", "011_2_3", 1, 1100, 1099, 1106, 3, "Micro", "4", "Anger")
         rows[41] = ("011", "011_2_2", 1, 1100, 1102, 1106, 3, "Micro", "L14 or R14", "Anger")
         fictional.write_sheets(root / "SAMM_Micro_FACS_Codes_v2.xlsx", Codes=[fictional.SAMM_HEADER, *rows])
         fictional.draw(root / "SAMM/006/006_1_2", [f"006_{n:05d}.jpg" for n in range(5730, 5740)])
-        for clip in ("011_2_1", "011_2_2"):
+        for clip in ("011_2_1", "011_2_2", "011_2_3"):
             fictional.draw(root / "SAMM/011" / clip, [f"011_{n:05d}.jpg" for n in range(1100, 1107)])
         return read_dataset("samm", root)
 
@@ -254,7 +257,9 @@ def test_corrections_by_hand_touch_only_rows_that_are_wrong_in_the_sheet_they_we
     repaired = reasons(meant, "repaired")
     assert repaired["samm/6/006_1_2/5730"].startswith("offset 5703 → 5739: offset does not fit the images")
     assert repaired["samm/11/011_2_2/1100"].startswith("action_units L14 or R14 → L14: of the coded alternatives")
-    assert len(repaired) == 2
+    middle = "apex 1099 is coded with onset 1100 and offset 1106: the middle, 1103, is taken"
+    assert repaired["samm/11/011_2_3/1100"] == middle
+    assert len(repaired) == 3
     assert [s.action_units for s in other.samples if s.clip == "011_2_2"] == ["L14 or R14"]
     assert [s.offset for s in other.samples if s.clip == "006_1_2"] == [5733]
 
@@ -384,6 +389,7 @@ def test_fourdme(tmp_path):
 def test_composite_is_what_the_list_says(tmp_path):
     annotations = read_dataset("megc2019", fictional.megc2019(tmp_path))
     assert annotations.source == tmp_path / fictional.MEGC_LIST
+    assert read_dataset("megc2019", annotations.source) == annotations
     assert [(s.dataset, s.subject, s.clip, s.label) for s in annotations.samples] == [
         ("casme2", "1", "EP02_01f", "positive"),
         ("casme2", "1", "EP19_06", "surprise"),
@@ -534,6 +540,7 @@ def test_truth_counts_frames_from_0_as_events_do(tmp_path):
         [str(tmp_path / "rawpic/s15/15_0101disgustingteeth"), "8", "9", "11", "micro", "negative"],
         [str(tmp_path / "rawpic/s15/15_0101disgustingteeth"), "14", "16", "16", "macro", "positive"],
         [str(tmp_path / "rawpic/s16/16_0503unnyfarting"), "4", "6", "8", "micro", "positive"],
+        [str(tmp_path / "rawpic/s16/16_0508funnydunkey"), "", "", "", "", ""],
     ]
     with pytest.raises(OutputError, match=r"truth\.csv exists already"):
         write_truth(found.videos, tmp_path / "truth.csv")
@@ -572,6 +579,23 @@ def test_implausible_key_frames_are_repaired(coded, expected):
     found = settle(*coded, range(1, 31))
     assert (found.onset, found.apex, found.offset) == expected
     assert bool(found.remarks) == (coded != expected)
+
+
+@given(
+    *[st.none() | st.integers(-3, 45)] * 3,
+    st.lists(st.integers(0, 40), unique=True).map(sorted),
+    st.booleans(),
+)
+def test_whatever_is_coded_key_frames_have_files_and_are_in_order(onset, apex, offset, numbers, is_own_clip):
+    try:
+        found = settle(onset, apex, offset, numbers, is_own_clip=is_own_clip)
+    except UnusableError:
+        # What is coded in order and has its files can always be used.
+        is_sound = None not in (onset, apex, offset) and onset < apex <= offset and {onset, apex, offset} <= {*numbers}
+        assert not is_sound
+        return
+    assert found.onset < found.apex <= found.offset
+    assert {found.onset, found.apex, found.offset} <= set(numbers)
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,10 @@ def read_casme3(root: Path) -> Annotations:
     micro = [row for row in sheet if "macro" not in cell_text(row.cells.get("kind")).lower()]
     rows, notes = coded_rows("casme3", micro)
     images = image_root(root)
-    trees = [(tree, _ShortClips(tree).folder_of) for tree in trees_of(images, _CLIP)]
-    trees += [(tree, _LongVideoTree(tree).folder_of) for tree in trees_of(images, _SUBJECT)]
+    # In one search, which does not go into the millions of images of the whole videos.
+    found = trees_of(images, f"{_CLIP}|{_SUBJECT}")
+    trees = [(tree, _ShortClips(tree).folder_of) for tree in found]
+    trees += [(tree, _LongVideoTree(tree).folder_of) for tree in found]
     folder_of = best_finder(images, trees, rows, "Part_A_ME_clip/frame/spNO.1_a_355/355.jpg")
     return annotate("casme3", source, rows, folder_of, notes)
 

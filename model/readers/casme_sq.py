@@ -16,7 +16,7 @@ from model.readers.assembly import DROPPED, CodedRow, annotate
 from model.readers.layout import ClipTree, best_finder, find_coding_file, image_root, trees_of
 from model.readers.long_videos import CodedMovement, VideoFolder, collect_videos
 
-_FILES = (r"cas\(me\)\^?2[ _-]*code_final.*\.xlsx?", r"code_final.*\.xlsx?")
+_FILES = (r".*code_final.*updated.*\.xlsx?", r"cas\(me\)\^?2[ _-]*code_final.*\.xlsx?", r"code_final.*\.xlsx?")
 _SUBJECT = r"s?(\d+)"
 _VIDEO = re.compile(r"\d+_(\d{4}).*")
 _FPS = 30.0

@@ -122,8 +122,8 @@ def _placed(coded: CodedMovement, numbers: Sequence[int]) -> tuple[Movement, lis
 def write_truth(videos: Iterable[LongVideo], path: Path) -> int:
     """Write all movements as a table of truth for spotted events; returns how many.
 
-    `media_file` is the folder of the video. Frames are counted from 0 in the order of the files, as in a session's
-    events.csv; sheets count by the numbers of the files.
+    `media_file` is the folder of the video; one without movements has a row without frames. Frames are counted from 0
+    in the order of the files, as in a session's events.csv; sheets count by the numbers of the files.
 
     Raises:
         OutputError: the file exists or cannot be written.
@@ -135,6 +135,8 @@ def write_truth(videos: Iterable[LongVideo], path: Path) -> int:
             table.writerow(TRUTH_COLUMNS)
             for video in videos:
                 position = {number: index for index, number in enumerate(index_frames(video.frames))}
+                if not video.movements:
+                    table.writerow((video.frames, *[""] * (len(TRUTH_COLUMNS) - 1)))
                 for m in video.movements:
                     frames = (position[m.onset], position[m.apex], position[m.offset])
                     table.writerow((video.frames, *frames, m.kind, m.label))

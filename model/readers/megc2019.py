@@ -14,6 +14,7 @@ from model.coding_sheet import subject_number
 from model.frame_index import find_files, subfolders
 from model.readers.assembly import DROPPED, REPAIRED
 from model.readers.casme import read_casme2
+from model.readers.layout import image_root
 from model.readers.samm import read_samm
 from model.readers.smic import read_smic_hs
 
@@ -44,8 +45,9 @@ def read_megc2019(root: Path) -> Annotations:
     Raises:
         DataError: one of the three is missing or cannot be read.
     """
+    lists = [root] if root.is_file() else find_files(root, _LIST_FILES)
+    root = image_root(root)
     parts = {name: reader(_part_root(root, pattern)) for name, (reader, pattern) in _PARTS.items()}
-    lists = find_files(root, _LIST_FILES)
     if lists:
         samples, notes = _listed(lists[0], parts)
     else:

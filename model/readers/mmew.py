@@ -33,8 +33,8 @@ def read_mmew(root: Path) -> Annotations:
 def _clips(root: Path) -> dict[str, Path]:
     """Folders of clips by name in lower case; a macro-expression is a single picture and has none."""
     clips: dict[str, Path] = {}
-    for _, children in walk_folders(root):
-        for folder in [path for path in children if _CLIP.fullmatch(path.name)]:
-            clips.setdefault(folder.name.casefold(), folder)
-            children.remove(folder)
+    for folder, children, _ in walk_folders(root):
+        for name in [name for name in children if _CLIP.fullmatch(name)]:
+            clips.setdefault(name.casefold(), folder / name)
+            children.remove(name)
     return clips

@@ -94,6 +94,8 @@ _RELEASES: dict[str, tuple[Published, ...]] = {
         ),
     ),
 }
+# The licence of CASME II forbids to show these two in publications.
+NOT_FOR_PUBLICATION = frozenset({"casme2/12", "casme2/22"})
 # Papers tell of 87, 97 and 98 videos of CAS(ME)^2.
 LONG_VIDEOS: dict[str, dict[str, Figure]] = {
     "samm_long": {"videos": Figure(147, STATED), "macro": Figure(343, STATED), "micro": Figure(159, STATED)},
