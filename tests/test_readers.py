@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import shutil
-from pathlib import Path
 
 import cv2
 import fictional
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.errors import DataError, OutputError
+from app.errors import DataError
 from model.annotations import Annotations
-from model.readers import LONG_VIDEO_READERS, READERS, read_dataset, read_long_videos
-from model.readers.assembly import UnusableError, read_corrections, settle
-from model.readers.long_videos import TRUTH_COLUMNS, write_truth
+from model.readers import READERS, read_dataset, read_long_videos
 
 # Every dropped row is a warning in the log; what matters of it is tested here.
 pytestmark = pytest.mark.usefixtures("caplog")
@@ -236,46 +230,6 @@ def test_samm(tmp_path):
     assert annotations.samples[1].frames[9999].name == "006_09999.jpg"
 
 
-def test_corrections_by_hand_touch_only_rows_that_are_wrong_in_the_sheet_they_were_made_for(tmp_path):
-    def build(root: Path, count: int) -> Annotations:
-        """Rows 56, 125, 132 and 41 are corrected in 159 rows; here 125 is fine as coded, and 132 is another clip."""
-        rows = [("006", "nowhere", 1, 1, 2, 3, 3, "Micro", "4", "Anger")] * count
-        rows[56] = ("006", "006_1_2", 1, 5730, 5733, 5703, 3, "Micro", "12", "Anger")
-        rows[125] = ("011", "011_2_1", 1, 1100, 1102, 1106, 3, "Micro", "4", "Anger")
-        rows[132] = ("011", "011_2_3", 1, 1100, 1099, 1106, 3, "Micro", "4", "Anger")
-        rows[41] = ("011", "011_2_2", 1, 1100, 1102, 1106, 3, "Micro", "L14 or R14", "Anger")
-        fictional.write_sheets(root / "SAMM_Micro_FACS_Codes_v2.xlsx", Codes=[fictional.SAMM_HEADER, *rows])
-        fictional.draw(root / "SAMM/006/006_1_2", [f"006_{n:05d}.jpg" for n in range(5730, 5740)])
-        for clip in ("011_2_1", "011_2_2", "011_2_3"):
-            fictional.draw(root / "SAMM/011" / clip, [f"011_{n:05d}.jpg" for n in range(1100, 1107)])
-        return read_dataset("samm", root)
-
-    meant, other = build(tmp_path / "159", 159), build(tmp_path / "158", 158)
-    assert [s.apex for s in meant.samples if s.clip == "011_2_1"] == [1102]
-    assert [s.action_units for s in meant.samples if s.clip == "011_2_2"] == ["L14"]
-    assert [s.offset for s in meant.samples if s.clip == "006_1_2"] == [5739]
-    repaired = reasons(meant, "repaired")
-    assert repaired["samm/6/006_1_2/5730"].startswith("offset 5703 → 5739: offset does not fit the images")
-    assert repaired["samm/11/011_2_2/1100"].startswith("action_units L14 or R14 → L14: of the coded alternatives")
-    middle = "apex 1099 is coded with onset 1100 and offset 1106: the middle, 1103, is taken"
-    assert repaired["samm/11/011_2_3/1100"] == middle
-    assert len(repaired) == 3
-    assert [s.action_units for s in other.samples if s.clip == "011_2_2"] == ["L14 or R14"]
-    assert [s.offset for s in other.samples if s.clip == "006_1_2"] == [5733]
-
-
-def test_every_correction_has_a_place_a_value_and_a_reason():
-    count = 0
-    for name in READERS:
-        for fix in read_corrections(name):
-            count += 1
-            assert fix.clip or (fix.row < fix.sheet_rows)
-            assert fix.field in ("onset", "apex", "offset", "action_units")
-            assert fix.value.isdecimal() or fix.field == "action_units"
-            assert len(fix.reason) > 10
-    assert count > 70
-
-
 def test_smic_takes_labels_from_folders_and_the_middle_for_the_apex(tmp_path):
     annotations = read_dataset("smic_hs", fictional.smic(tmp_path))
     assert key_frames(annotations) == {
@@ -432,183 +386,3 @@ def test_a_list_of_other_samples_is_refused(tmp_path):
     (tmp_path / fictional.MEGC_LIST).write_text("casme2,sub26,EP01_01,1\n")
     with pytest.raises(DataError, match="names no sample of the data sets below"):
         read_dataset("megc2019", tmp_path)
-
-
-def write_table(path: Path, *lines: str) -> Path:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def test_a_table_of_ones_own_needs_no_reader(tmp_path):
-    fictional.draw(tmp_path / "clips/7", [f"img{n}.png" for n in range(8, 13)])
-    fictional.draw(tmp_path / "pairs", ["on.jpg", "apex.jpg"])
-    fictional.draw(tmp_path / "other", ["5.jpg"])
-    path = write_table(
-        tmp_path / "manifest.csv",
-        "subject,onset,apex,label,offset,aus,dataset",
-        "anna 1,clips/7/img8.png,clips/7/img10.png,Happy,clips/7/img12.png,6+12,DFME",
-        "bob1,pairs/on.jpg,pairs/apex.jpg,Other,,,",
-        "bob1,other/5.jpg,pairs/apex.jpg,fear,,,",
-    )
-    for root in (path, tmp_path):
-        first, second, third = read_dataset("manifest", root).samples
-    assert (first.person, first.key) == ("DFME/anna 1", "DFME/anna 1/clips/7/8")
-    assert (first.onset, first.apex, first.offset, first.label, first.action_units) == (8, 10, 12, "happiness", "6+12")
-    assert list(first.frames) == [8, 9, 10, 11, 12]
-    assert (second.key, second.label, second.offset) == ("manifest/bob1/pairs/on/0", "others", None)
-    assert second.frames == {0: tmp_path / "pairs/on.jpg", 1: tmp_path / "pairs/apex.jpg"}
-    assert third.frames == {0: tmp_path / "other/5.jpg", 1: tmp_path / "pairs/apex.jpg"}
-
-
-def test_pictures_named_absolutely_or_above_the_table_are_found(tmp_path):
-    fictional.draw(tmp_path / "clips", [f"img{n}.png" for n in range(8, 13)])
-    (tmp_path / "tables").mkdir()
-    path = write_table(
-        tmp_path / "tables/mine.csv",
-        "subject,onset,apex,label",
-        "1,../clips/img8.png,../clips/img10.png,fear",
-        f"2,{tmp_path}/clips/img8.png,{tmp_path}/clips/img10.png,fear",
-    )
-    assert [list(sample.frames) for sample in read_dataset("manifest", path).samples] == [[8, 9, 10]] * 2
-
-
-def test_rows_of_a_table_that_cannot_be_used_are_dropped(tmp_path):
-    fictional.draw(tmp_path, ["1.jpg", "2.jpg"])
-    path = write_table(
-        tmp_path / "mine.csv",
-        "subject,onset,apex,label",
-        "a,1.jpg,2.jpg,fear",
-        "a,1.jpg,2.jpg,fear",
-        "a,1.jpg,3.jpg,fear",
-        "a,1.jpg,1.jpg,fear",
-        "a,1.jpg,2.jpg,",
-        "a,1.jpg",
-    )
-    annotations = read_dataset("manifest", path)
-    assert len(annotations.samples) == 1
-    dropped = reasons(annotations, "dropped")
-    assert list(dropped) == [f"mine.csv/row {n}" for n in (3, 4, 5, 6, 7)]
-    assert "those of another row" in dropped["mine.csv/row 3"]
-    assert "3.jpg is missing" in dropped["mine.csv/row 4"]
-    assert "no movement" in dropped["mine.csv/row 5"]
-    assert dropped["mine.csv/row 6"] == "label is empty"
-    assert dropped["mine.csv/row 7"] == "apex, label is empty"
-
-
-def test_tables_that_cannot_be_used_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"manifest\.csv cannot be read as a table"):
-        read_dataset("manifest", tmp_path)
-    with pytest.raises(DataError, match="has no column apex, label"):
-        read_dataset("manifest", write_table(tmp_path / "a.csv", "subject,onset", "1,2"))
-    with pytest.raises(DataError, match="it has no rows"):
-        read_dataset("manifest", write_table(tmp_path / "b.csv", "subject,onset,apex,label"))
-    (tmp_path / "c.csv").write_bytes(b"subject,onset,apex,label\n\xff\xfe,1,2,3\n")
-    with pytest.raises(DataError, match="Save one as CSV, UTF-8"):
-        read_dataset("manifest", tmp_path / "c.csv")
-
-
-def test_long_videos_of_samm(tmp_path):
-    found = read_long_videos("samm_long", fictional.samm_long(tmp_path))
-    assert [(video.subject, video.video, video.fps) for video in found.videos] == [
-        ("6", "006_1", 200.0),
-        ("20", "020_6", 200.0),
-        ("22", "022_3", 200.0),
-    ]
-    movements = [[(m.kind, m.onset, m.apex, m.offset, m.label) for m in video.movements] for video in found.videos]
-    assert movements == [[("macro", 3, 5, 9, ""), ("micro", 11, 12, 12, "")], [("macro", 5, 7, 30, "")], []]
-    assert {note.key: note.reason for note in found.notes if note.action == "dropped"} == {
-        "samm_long/006_1/006_1_3": "no onset is coded",
-        "samm_long/020_6/020_6_6": "its type is neither micro nor macro",
-        "samm_long/021_1/021_1_1": "the images of video 021_1 are missing",
-    }
-
-
-def test_long_videos_of_samm_get_emotions_from_the_coding_of_the_clips(tmp_path):
-    fictional.samm(tmp_path)
-    found = read_long_videos("samm_long", fictional.samm_long(tmp_path))
-    assert [m.label for m in found.videos[0].movements] == ["", "happiness"]
-
-
-def test_truth_counts_frames_from_0_as_events_do(tmp_path):
-    found = read_long_videos("casme_sq_long", fictional.casme_sq(tmp_path))
-    assert [video.subject for video in found.videos] == ["1", "2", "2"]
-    assert write_truth(found.videos, tmp_path / "truth.csv") == 3
-    with (tmp_path / "truth.csv").open(newline="") as file:
-        header, *rows = csv.reader(file)
-    assert tuple(header) == TRUTH_COLUMNS
-    assert rows == [
-        [str(tmp_path / "rawpic/s15/15_0101disgustingteeth"), "8", "9", "11", "micro", "negative"],
-        [str(tmp_path / "rawpic/s15/15_0101disgustingteeth"), "14", "16", "16", "macro", "positive"],
-        [str(tmp_path / "rawpic/s16/16_0503unnyfarting"), "4", "6", "8", "micro", "positive"],
-        [str(tmp_path / "rawpic/s16/16_0508funnydunkey"), "", "", "", "", ""],
-    ]
-    with pytest.raises(OutputError, match=r"truth\.csv exists already"):
-        write_truth(found.videos, tmp_path / "truth.csv")
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_truth(found.videos, tmp_path / "nowhere/truth.csv")
-
-
-@pytest.mark.parametrize(("name", "build"), [("samm_long", fictional.samm_long), ("casme_sq_long", fictional.casme_sq)])
-def test_long_videos_without_images_are_refused(tmp_path, name, build):
-    assert name in LONG_VIDEO_READERS
-    build(tmp_path)
-    for folder in [path for path in tmp_path.iterdir() if path.is_dir()]:
-        shutil.rmtree(folder)
-    with pytest.raises(DataError, match=r"0 videos were found.*Unpack the images there"):
-        read_long_videos(name, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("coded", "expected"),
-    [
-        ((10, 15, 20), (10, 15, 20)),
-        ((10, 20, 20), (10, 20, 20)),
-        ((10, None, 20), (10, 15, 20)),
-        ((10, 0, 20), (10, 15, 20)),
-        ((10, 10, 20), (10, 15, 20)),
-        ((10, 5, 20), (10, 15, 20)),
-        ((10, 25, 20), (10, 15, 20)),
-        ((10, 15, 0), (10, 15, 15)),
-        ((10, 15, None), (10, 15, 15)),
-        ((10, 15, 9), (10, 15, 15)),
-        ((0, 4, 6), (1, 4, 6)),
-        ((25, 28, 40), (25, 28, 30)),
-    ],
-)
-def test_implausible_key_frames_are_repaired(coded, expected):
-    found = settle(*coded, range(1, 31))
-    assert (found.onset, found.apex, found.offset) == expected
-    assert bool(found.remarks) == (coded != expected)
-
-
-@given(
-    *[st.none() | st.integers(-3, 45)] * 3,
-    st.lists(st.integers(0, 40), unique=True).map(sorted),
-    st.booleans(),
-)
-def test_whatever_is_coded_key_frames_have_files_and_are_in_order(onset, apex, offset, numbers, is_own_clip):
-    try:
-        found = settle(onset, apex, offset, numbers, is_own_clip=is_own_clip)
-    except UnusableError:
-        # What is coded in order and has its files can always be used.
-        is_sound = None not in (onset, apex, offset) and onset < apex <= offset and {onset, apex, offset} <= {*numbers}
-        assert not is_sound
-        return
-    assert found.onset < found.apex <= found.offset
-    assert {found.onset, found.apex, found.offset} <= set(numbers)
-
-
-@pytest.mark.parametrize(
-    ("coded", "numbers", "message"),
-    [
-        ((None, 5, 9), range(1, 31), "no onset"),
-        ((5, 7, 9), [], "no numbered images"),
-        ((5, None, None), range(1, 31), "no offset is coded and no apex"),
-        ((5, 7, 9), range(20, 31), "coded 5–9, but the files are 20–30"),
-        ((50, 70, 90), range(1, 31), "coded 50–90, but the files are 1–30"),
-        ((25, 28, 40), [24, 25], "not two files"),
-    ],
-)
-def test_movements_without_images_are_unusable(coded, numbers, message):
-    with pytest.raises(UnusableError, match=message):
-        settle(*coded, numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -155,8 +156,7 @@ def settle(
             raise UnusableError(f"coded {onset}–{offset}, but that is not two files")
         found["apex"] = rest[(len(rest) - 1) // 2]
         remarks.append((REPAIRED, f"the nearest file to the apex is the onset: {found['apex']} is taken"))
-    absent = sum(number not in present for number in range(onset, offset + 1))
-    if absent:
+    if absent := offset + 1 - onset - (bisect_right(numbers, offset) - bisect_left(numbers, onset)):
         remarks.append((MISSING_FRAME, f"{absent} of {offset - onset + 1} frames have no file"))
     return KeyFrames(found["onset"], found["apex"], found["offset"], tuple(remarks))
 
@@ -226,24 +226,33 @@ def annotate(
 def _correct(
     row: CodedRow, corrections: Sequence[Correction], sheet_rows: int, numbers: Sequence[int]
 ) -> tuple[CodedRow, list[tuple[str, str]]]:
-    """Apply what was corrected by hand, to a row that breaks the rules as coded and keeps them when corrected.
+    """Apply what was corrected by hand: key frames that break the rules as coded and keep them when corrected, and
+    action units with alternatives.
 
     The numbers of rows are those of one copy of a sheet: where this does not hold, another row is meant.
     """
-    corrected, remarks = row, []
-    is_open = {"action_units": "or" in row.action_units.lower()}
-    is_open |= dict.fromkeys(_KEY_FRAMES, not _is_plausible(row, numbers))
-    for fix in corrections:
-        place = (row.row, sheet_rows) if fix.row is not None else f"{row.subject}/{row.clip}"
-        if place != ((fix.row, fix.sheet_rows) if fix.row is not None else fix.clip) or not is_open[fix.field]:
-            continue
+    name = f"{row.subject}/{row.clip}"
+    fixes = [
+        f for f in corrections if (f.clip == name if f.row is None else (f.row, f.sheet_rows) == (row.row, sheet_rows))
+    ]
+    remarks = []
+    if "or" in row.action_units.lower():
+        row, remarks = _applied(row, [fix for fix in fixes if fix.field not in _KEY_FRAMES])
+    if not _is_plausible(row, numbers):
+        corrected, more = _applied(row, [fix for fix in fixes if fix.field in _KEY_FRAMES])
+        if _is_plausible(corrected, numbers):
+            return corrected, remarks + more
+    return row, remarks
+
+
+def _applied(row: CodedRow, fixes: Iterable[Correction]) -> tuple[CodedRow, list[tuple[str, str]]]:
+    remarks = []
+    for fix in fixes:
         coded, value = getattr(row, fix.field), int(fix.value) if fix.field in _KEY_FRAMES else fix.value
         if coded != value:
-            corrected = replace(corrected, **{fix.field: value})
+            row = replace(row, **{fix.field: value})
             remarks.append((REPAIRED, f"{fix.field} {'–' if coded is None else coded} → {value}: {fix.reason}"))
-    if is_open["onset"] and not _is_plausible(corrected, numbers):
-        return row, []
-    return corrected, remarks
+    return row, remarks
 
 
 def _is_plausible(row: CodedRow, numbers: Sequence[int]) -> bool:
