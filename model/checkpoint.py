@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,13 +14,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from app.errors import ModelError
+from app.errors import ModelError, OutputError
 from model.configs import NetworkConfig, Recipe, RunConfig
 from model.mmnet import MMNet
 
 _FORMAT = 1
 _NETWORK = "network."
 _OPTIMISER = "optimiser."
+# What torch.save begins its files with: a zip archive, or in old versions a pickle of its magic number.
+_PICKLES = (b"PK\x03\x04", b"\x80\x02\x8a\x0a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,9 @@ class RunRecord:
     """What is known of a run after some epochs.
 
     `data` counts pairs and people; `history` holds one row of metrics an epoch; `results` are the final scores, None
-    while epochs are missing.
+    while epochs are missing. `fold` names the part of a cross-validation that this network belongs to, "" for a run by
+    itself. `scored` says in a sentence what the results are scores of, "" where they are those of this very network.
+    `crop_recipe` is how the crops were cut, "" where the data do not say.
     """
 
     config: RunConfig
@@ -33,6 +40,9 @@ class RunRecord:
     data: dict[str, int]
     history: tuple[dict[str, float], ...] = ()
     results: dict | None = None
+    fold: str = ""
+    scored: str = ""
+    crop_recipe: str = ""
 
     @property
     def epochs_done(self) -> int:
@@ -55,36 +65,90 @@ def _record(text: str) -> RunRecord:
     return RunRecord(**values)
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, record: RunRecord) -> None:
-    """Write all of a run, under a temporary name first, so that a power cut leaves the last good one."""
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary path to write to, which takes the place of `path` once it is complete and on the disk.
+
+    Whatever happens meanwhile, `path` holds the old content or the new one, never a part.
+
+    Raises:
+        OutputError: it cannot be written; the old file is still there.
+    """
+    # Two processes may write the same file after a run was started twice; each needs a name of its own.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(
+            f"{path} cannot be written ({reason}). Make room and go on with --resume: what was saved before is intact."
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer | None, record: RunRecord) -> None:
+    """Write all of a run in one piece; without the optimiser, two thirds of the size, once nothing is left to train.
+
+    Raises:
+        OutputError: it cannot be written; the checkpoint before it is intact.
+    """
     tensors = {_NETWORK + name: tensor for name, tensor in network.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"{_OPTIMISER}{index}.{name}": tensor for name, tensor in state.items()}
-    temporary = path.with_suffix(".tmp")
+    if optimiser is not None:
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"{_OPTIMISER}{index}.{name}": tensor for name, tensor in state.items()}
     # Weights may lie channels-last during training; the file format knows only the plain order.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, temporary, metadata={"run": record.dumps()})
-    temporary.replace(path)
+    with written_whole(path) as temporary:
+        save_file(plain, temporary, metadata={"run": record.dumps()})
 
 
-def load_checkpoint(path: Path) -> tuple[MMNet, dict[int, dict[str, Tensor]], RunRecord]:
-    """Read a run back: the network, the optimiser's state by parameter, and the record.
+def read_record(path: Path) -> RunRecord:
+    """The record of a run alone: only the header of the file is read.
 
     Raises:
         ModelError: the file is missing, damaged, or not a checkpoint of this trainer.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such checkpoint. Train one with python -m model.train.")
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start in _PICKLES:
+        raise ModelError(
+            f"{path} was saved by torch.save: opening such a file can run any code, so it is not opened. "
+            "Give the checkpoint.safetensors of a run of python -m model.train."
+        )
     try:
         with safe_open(path, framework="pt") as file:
-            record = _record((file.metadata() or {})["run"])
+            return _record((file.metadata() or {})["run"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: Exception) -> ModelError:
+    return ModelError(f"{path} is damaged or not a checkpoint of this trainer ({error}).")
+
+
+def load_checkpoint(path: Path) -> tuple[MMNet, dict[int, dict[str, Tensor]], RunRecord]:
+    """Read a run back: the network, the optimiser's state by parameter (empty once finished), and the record.
+
+    Raises:
+        ModelError: the file is missing, damaged, or not a checkpoint of this trainer.
+    """
+    record = read_record(path)
+    try:
+        with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         network = MMNet(record.config.network)
         network.load_state_dict(
             {name.removeprefix(_NETWORK): t for name, t in tensors.items() if name.startswith(_NETWORK)}
         )
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{path} is damaged or not a checkpoint of this trainer ({error}).") from None
+    except (SafetensorError, RuntimeError) as error:
+        raise _unusable(path, error) from None
     optimiser: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith(_OPTIMISER):

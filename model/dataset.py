@@ -1,10 +1,11 @@
-"""Onset/apex pairs for training: the file they come in, and the augmentation both frames share."""
+"""Onset/apex pairs for training: what the trainer asks of them, the .npz they may come in, the augmentation."""
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Protocol, Self
 
 import cv2
 import numpy as np
@@ -17,30 +18,70 @@ from model.mmnet import INPUT_SIZE
 _ARRAYS = ("onset", "apex", "label", "subject")
 
 
+class PairSource(Protocol):
+    """Labelled pairs as the trainer takes them, N of them.
+
+    `label`: (N,) int64, position in `class_names`; `subject`: (N,) the people, unique across data sets; `key`: (N,)
+    names of the samples, each once; `dataset`, `emotion`: (N,) where a sample comes from, what its coder called it;
+    `crop_recipe`: how the crops were cut, "" where the data do not say.
+    """
+
+    label: np.ndarray
+    subject: np.ndarray
+    key: np.ndarray
+    dataset: np.ndarray
+    emotion: np.ndarray
+    class_names: tuple[str, ...]
+    crop_recipe: str
+
+    def __len__(self) -> int: ...
+
+    def subset(self, indices: np.ndarray) -> Self:
+        """The pairs at these positions, in this order."""
+
+    def draw(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Onset and apex, (224, 224, 3) uint8 RGB, to learn from: near the coded ones where there are several."""
+
+    def centre(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Onset and apex as coded, to be scored on."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Pairs:
-    """Labelled pairs, N of them.
-
-    `onset` and `apex`: (N, 224, 224, 3) uint8 RGB crops; `label`: (N,) int64, position in `class_names`; `subject`:
-    (N,) names of the people.
-    """
+    """Pairs with one onset and one apex each: (N, 224, 224, 3) uint8 RGB crops. The other fields as in `PairSource`."""
 
     onset: np.ndarray
     apex: np.ndarray
     label: np.ndarray
     subject: np.ndarray
+    key: np.ndarray
+    dataset: np.ndarray
+    emotion: np.ndarray
     class_names: tuple[str, ...]
+    crop_recipe: str = ""
 
     def __len__(self) -> int:
         return len(self.label)
 
-    def still(self) -> Pairs:
-        """The control: the same pairs with the onset in place of the apex, so that nothing moves."""
-        return Pairs(self.onset, self.onset, self.label, self.subject, self.class_names)
+    def subset(self, indices: np.ndarray) -> Self:
+        """The pairs at these positions, in this order."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: value[indices] for name, value in values.items() if isinstance(value, np.ndarray)}
+        return replace(self, **arrays)
+
+    def draw(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The pair itself."""
+        return self.centre(index)
+
+    def centre(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The pair itself."""
+        return self.onset[index], self.apex[index]
 
 
 def load_pairs(path: Path, class_names: tuple[str, ...]) -> Pairs:
     """Read an .npz with the arrays onset, apex, label and subject.
+
+    The keys of the pairs are their positions in the file, the data set is its name, the emotions are the classes.
 
     Raises:
         DataError: the file is missing, damaged, empty, or its arrays are not those of `Pairs`.
@@ -68,16 +109,22 @@ def load_pairs(path: Path, class_names: tuple[str, ...]) -> Pairs:
         raise DataError(f"{path}: {arrays['subject'].shape} subjects for {count} pairs.")
     if arrays["label"].min() < 0 or arrays["label"].max() >= len(class_names):
         raise DataError(f"{path}: labels outside 0…{len(class_names) - 1}, which stand for {', '.join(class_names)}.")
-    return Pairs(**arrays, class_names=class_names)
+    return Pairs(
+        **arrays,
+        key=np.arange(count).astype(str),
+        dataset=np.full(count, path.stem),
+        emotion=np.array(class_names)[arrays["label"]],
+        class_names=class_names,
+    )
 
 
-def check_people_held_out(train: Pairs, validate: Pairs) -> None:
-    """Refuse sets that share a person: the network would be scored on faces it knows.
+def check_people_held_out(train: np.ndarray, test: np.ndarray) -> None:
+    """Refuse sets, given by the subjects of their samples, that share a person: the network would know the faces.
 
     Raises:
         DataError: names the people that are in both.
     """
-    shared = sorted(set(train.subject.tolist()) & set(validate.subject.tolist()))
+    shared = sorted(set(train.tolist()) & set(test.tolist()))
     if shared:
         raise DataError(
             f"{len(shared)} people are in both sets ({', '.join(map(str, shared[:5]))}…): split the data by person."
@@ -108,19 +155,25 @@ def augment(onset: np.ndarray, apex: np.ndarray, recipe: Recipe, rng: np.random.
 class PairDataset(Dataset):
     """Pairs as the training loop takes them: onset and apex (224, 224, 3) uint8 and the label.
 
-    With a recipe each pair is augmented, by numbers that depend on the seed, the epoch and the pair alone.
+    With a recipe each pair is drawn and augmented, by numbers that depend on the seed (which names the epoch) and the
+    position of the pair alone. `is_still` is the control: the onset in place of the apex, so that nothing moves.
     """
 
-    def __init__(self, pairs: Pairs, recipe: Recipe | None = None, seed: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, pairs: PairSource, recipe: Recipe | None = None, seed: tuple[int, ...] = (), is_still: bool = False
+    ) -> None:
         self.pairs = pairs
         self.recipe = recipe
         self.seed = seed
+        self.is_still = is_still
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, int]:
-        onset, apex = self.pairs.onset[index], self.pairs.apex[index]
-        if self.recipe is not None:
-            onset, apex = augment(onset, apex, self.recipe, np.random.default_rng((*self.seed, index)))
-        return onset, apex, int(self.pairs.label[index])
+        if self.recipe is None:
+            onset, apex = self.pairs.centre(index)
+        else:
+            rng = np.random.default_rng((*self.seed, index))
+            onset, apex = augment(*self.pairs.draw(index, rng), self.recipe, rng)
+        return onset, onset if self.is_still else apex, int(self.pairs.label[index])

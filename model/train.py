@@ -1,6 +1,7 @@
 """Train MMNet on onset/apex pairs.
 
-    python -m model.train --pairs train.npz --validate validate.npz --out runs/NAME
+    python -m model.train PREPARED… --config casme2_5class --out runs/NAME          cross-validation
+    python -m model.train --pairs A.npz --validate B.npz --out runs/NAME            one network, for given people
 
 The number of epochs is fixed beforehand and the last network is the result: choosing the best epoch on the people that
 are held out would be choosing on the test. A run that was cut off goes on with --resume and ends with the same numbers.
@@ -9,9 +10,9 @@ are held out would be choosing on the test. A run that was cut off goes on with 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -19,176 +20,114 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from app.errors import MmnetError, ModelError, OutputError
-from model.checkpoint import RunRecord, load_checkpoint, save_checkpoint
-from model.compute import keep_freed_memory, this_machine
-from model.configs import CONFIGS, Recipe, RunConfig, synthetic_3class
-from model.dataset import PairDataset, Pairs, check_people_held_out, load_pairs
-from model.metrics import score
-from model.mmnet import MMNet, normalise_crops
+from app.errors import DataError, MmnetError, OutputError
+from model.checkpoint import RunRecord, read_record
+from model.compute import keep_freed_memory
+from model.configs import CONFIGS, RunConfig, synthetic_3class
+from model.crossvalidate import begin, end_with_parent, plan, pool, read_settings, train_final, train_fold, train_folds
+from model.dataset import PairSource, check_people_held_out, load_pairs
+from model.fit import CHECKPOINT, check_same_run, evaluate, finish, fit, make_folder, scores_of
+from model.folds import PROTOCOLS
+from model.labels import class_protocol
+from model.prepared import load_prepared
+from model.report import DECIMALS, POOLED, Predictions, write_json, write_report
 
 _log = logging.getLogger("mmnet.train")
-_CHECKPOINT = "checkpoint.safetensors"
-_EVALUATION_BATCH = 16
-
-
-def learning_rate(recipe: Recipe, epoch: int, step: int) -> float:
-    """Learning rate in an epoch (0-based) at a step counted from the start of the run (0-based)."""
-    warmup = min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
-    return recipe.learning_rate * recipe.decay ** min(epoch, recipe.decay_epochs) * warmup
-
-
-def _optimiser(network: MMNet, recipe: Recipe) -> torch.optim.AdamW:
-    head = list(network.main_branch.fc.parameters())
-    is_head = {id(parameter) for parameter in head}
-    rest = [parameter for parameter in network.parameters() if id(parameter) not in is_head]
-    groups = [{"params": rest, "rate": 1.0}, {"params": head, "rate": recipe.head_rate}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-
-
-def _logits(network: nn.Module, onset: torch.Tensor, apex: torch.Tensor, is_reduced: bool) -> torch.Tensor:
-    compute = this_machine()
-    x_NCHW = [compute.crops(normalise_crops(crops.to(compute.device))) for crops in (onset, apex)]
-    with compute.autocast(is_reduced):
-        logits, _ = network(*x_NCHW)
-    return logits.float()
-
-
-def evaluate(network: nn.Module, pairs: Pairs, is_reduced: bool = False) -> np.ndarray:
-    """Class probabilities (N, K) float64 of every pair; where `is_reduced`, in bfloat16 if that is faster here."""
-    network.eval()
-    loader = DataLoader(PairDataset(pairs), batch_size=_EVALUATION_BATCH)
-    with torch.inference_mode():
-        logits = [
-            _logits(network, onset, apex, is_reduced) for onset, apex, _ in tqdm(loader, disable=None, leave=False)
-        ]
-    return torch.cat(logits).double().softmax(dim=1).cpu().numpy()
-
-
-def _train_epoch(network: nn.Module, optimiser: torch.optim.Optimizer, pairs: Pairs, record: RunRecord) -> dict:
-    """One pass over the pairs; returns its mean loss and accuracy, measured while it learns."""
-    recipe, epoch = record.config.recipe, record.epochs_done
-    # Everything random depends on seed and epoch alone, so that a resumed run repeats the unbroken one.
-    order = np.random.default_rng((record.seed, epoch)).permutation(len(pairs)).tolist()
-    dataset = PairDataset(pairs, recipe, seed=(record.seed, epoch))
-    loader = DataLoader(dataset, batch_size=recipe.batch_size, sampler=order)
-    network.train()
-    loss_sum, hits = 0.0, 0
-    bar = tqdm(loader, desc=f"epoch {epoch + 1}/{recipe.epochs}", disable=None, leave=False)
-    for batch, (onset, apex, label) in enumerate(bar):
-        rate = learning_rate(recipe, epoch, epoch * len(loader) + batch)
-        for group in optimiser.param_groups:
-            group["lr"] = rate * group["rate"]
-        logits = _logits(network, onset, apex, is_reduced=True)
-        label = label.to(logits.device)
-        loss = F.cross_entropy(logits, label)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        loss_sum += loss.item() * len(label)
-        hits += int((logits.argmax(dim=1) == label).sum())
-        bar.set_postfix(loss=f"{loss.item():.3f}")
-    if not np.isfinite(loss_sum):
-        raise ModelError(f"The loss is no longer finite in epoch {epoch + 1}: start again with a lower --lr.")
-    return {"train_loss": loss_sum / len(pairs), "train_accuracy": hits / len(pairs)}
-
-
-def _scores(probabilities: np.ndarray, pairs: Pairs) -> dict:
-    scores = asdict(score(pairs.label, probabilities.argmax(axis=1), len(pairs.class_names)))
-    scores["confusion"] = [list(row) for row in scores["confusion"]]
-    true = probabilities[np.arange(len(pairs)), pairs.label]
-    return {"loss": float(-np.log(np.maximum(true, 1e-12)).mean()), **scores}
-
-
-def _write_rows(path: Path, rows: Sequence[dict]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _write_results(out: Path, network: MMNet, pairs: Pairs) -> dict:
-    """Score the finished network in full precision, with the control in which nothing moves."""
-    probabilities = evaluate(network, pairs)
-    control = evaluate(network, pairs.still())
-    results = {
-        "class_names": list(pairs.class_names),
-        **_scores(probabilities, pairs),
-        "control": _scores(control, pairs) | {"mean_probabilities": control.mean(axis=0).round(4).tolist()},
-    }
-    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    names = pairs.class_names
-    _write_rows(
-        out / "predictions.csv",
-        [
-            {"pair": index, "subject": subject, "label": names[label], "predicted": names[int(row.argmax())]}
-            | {f"p_{name}": f"{p:.6f}" for name, p in zip(names, row, strict=True)}
-            for index, (subject, label, row) in enumerate(zip(pairs.subject, pairs.label, probabilities, strict=True))
-        ],
-    )
-    return results
-
-
-def _start(out: Path, record: RunRecord, resume: bool) -> tuple[MMNet, dict, RunRecord]:
-    """A new network in a new folder, or what the checkpoint in the folder holds."""
-    checkpoint = out / _CHECKPOINT
-    if resume and checkpoint.exists():
-        network, state, found = load_checkpoint(checkpoint)
-        if (found.config, found.seed, found.data) != (record.config, record.seed, record.data):
-            raise ModelError(f"{checkpoint} belongs to other settings or data: use those, or another --out.")
-        return network, state, found
-    if checkpoint.exists():
-        raise OutputError(f"{out} holds a run already: go on with it by --resume, or choose another --out.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be made: {error.strerror}. Choose another --out.") from None
-    torch.manual_seed(record.seed)
-    return MMNet(record.config.network), {}, record
 
 
 def train(
-    config: RunConfig, pairs: Pairs, validate: Pairs, out: Path, *, seed: int = 0, resume: bool = False
+    config: RunConfig,
+    pairs: PairSource,
+    validate: PairSource,
+    out: Path,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+    resume: bool = False,
 ) -> RunRecord:
     """Run all epochs of a recipe and score the last network on people it has never seen.
 
-    Leaves in `out`: checkpoint.safetensors, config.json, metrics.csv (a row an epoch), predictions.csv, results.json.
+    Leaves in `out`: checkpoint.safetensors, config.json, metrics.csv (a row an epoch), predictions.csv, scores.json,
+    confusion.csv and .png, card.md and .json. The scores are those of the network in the checkpoint; `control` are its
+    scores on pairs in which nothing moves.
 
     Raises:
         DataError: the sets share a person.
         ModelError: the loss diverged, or the checkpoint to resume belongs to another run.
-        OutputError: `out` holds a run already, or cannot be made.
+        OutputError: `out` holds a run already, or cannot be written.
     """
-    check_people_held_out(pairs, validate)
+    check_people_held_out(pairs.subject, validate.subject)
     data = {f"{name}_pairs": len(part) for name, part in (("train", pairs), ("validate", validate))}
-    data |= {f"{name}_people": len(set(p.subject.tolist())) for name, p in (("train", pairs), ("validate", validate))}
-    network, state, record = _start(out, RunRecord(config, seed, data), resume)
-    (out / "config.json").write_text(
-        json.dumps({"seed": seed, "data": data, **asdict(config)}, indent=2) + "\n", encoding="utf-8"
-    )
+    data |= {f"{name}_people": len(np.unique(p.subject)) for name, p in (("train", pairs), ("validate", validate))}
+    record = RunRecord(config, seed, data, crop_recipe=pairs.crop_recipe)
+    checkpoint = out / CHECKPOINT
+    if checkpoint.exists():
+        if not resume:
+            raise OutputError(f"{out} holds a run already: go on with it by --resume, or choose another --out.")
+        found = read_record(checkpoint)
+        check_same_run(checkpoint, found, record)
+        if found.results is not None:
+            return found
+    make_folder(out)
+    settings = {"seed": seed, "threads": threads}
+    write_json(out / "config.json", settings | {"data": data, **asdict(config)})
 
-    network = this_machine().place(network)
-    recipe = config.recipe
-    optimiser = _optimiser(network, recipe)
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-
-    while record.epochs_done < recipe.epochs:
-        row = {"epoch": record.epochs_done + 1} | _train_epoch(network, optimiser, pairs, record)
-        scores = _scores(evaluate(network, validate, is_reduced=True), validate)
-        row |= {f"validate_{name}": scores[name] for name in ("loss", "accuracy", "uf1", "uar")}
-        record = replace(record, history=(*record.history, row))
-        save_checkpoint(out / _CHECKPOINT, network, optimiser, record)
-        _write_rows(out / "metrics.csv", record.history)
-        _log.info("%s", "  ".join(f"{k} {v:.4g}" for k, v in row.items()))
-    if record.results is None:
-        record = replace(record, results=_write_results(out, network, validate))
-        save_checkpoint(out / _CHECKPOINT, network, optimiser, record)
+    torch.set_num_threads(threads)
+    network, record = fit(record, pairs, out, validate=validate)
+    predictions = Predictions("validate", seed, np.arange(len(validate)), evaluate(network, validate).round(DECIMALS))
+    control = evaluate(network, validate, is_still=True)
+    means = control.mean(axis=0).round(4).tolist()
+    extra = {"control": scores_of(control, validate.label) | {"mean_probabilities": means}}
+    scores = write_report(out, config, validate, [predictions], settings=settings | data, extra=extra)
+    results = {name: scores[name] for name in (*POOLED, "confusion", "class_names", "control")}
+    record = replace(record, results=results)
+    finish(out, network, record)
     return record
+
+
+def _load(paths: Sequence[Path], config: RunConfig, classes: str | None) -> tuple[RunConfig, PairSource]:
+    """The pairs of prepared folders, or of one .npz, and the configuration with their classes."""
+    if any(path.suffix == ".npz" for path in paths):
+        if len(paths) > 1 or classes is not None:
+            raise DataError("An .npz is given alone, and without --classes: its labels are class numbers already.")
+        return replace(config, classes=""), load_pairs(paths[0], config.network.class_names)
+    if not (classes or config.classes):
+        raise DataError(f"The configuration {config.name} has no classes for prepared data: use another, or --classes.")
+    protocol = class_protocol(classes or config.classes)
+    network = replace(config.network, class_names=protocol.class_names)
+    return replace(config, network=network, classes=protocol.name), load_prepared(paths, protocol)
+
+
+def _validated(arguments: argparse.Namespace, config: RunConfig, threads: int) -> dict:
+    names = config.network.class_names
+    pairs, validate = load_pairs(arguments.pairs, names), load_pairs(arguments.validate, names)
+    record = train(
+        config, pairs, validate, arguments.out, seed=arguments.seed, threads=threads, resume=arguments.resume
+    )
+    return record.results
+
+
+def _cross_validated(arguments: argparse.Namespace, config: RunConfig, threads: int, argv: Sequence[str]) -> dict:
+    config, pairs = _load(arguments.prepared, config, arguments.classes)
+    run = plan(
+        config, pairs, PROTOCOLS[arguments.protocol], arguments.out, folds=arguments.folds,
+        seeds=range(arguments.seed, arguments.seed + arguments.seeds), threads=threads,
+    )  # fmt: skip
+    begin(run, resume=arguments.resume)
+    if arguments.fold is not None:
+        chosen = [fold for fold in run.folds if fold.name == arguments.fold]
+        if not chosen:
+            raise DataError(f"There is no fold {arguments.fold}; there are {', '.join(f.name for f in run.folds)}.")
+        for seed in run.seeds:
+            train_fold(run, chosen[0], seed)
+        return {"fold": arguments.fold, "seeds": list(run.seeds), "state": "finished"}
+    fixed = ["--resume", "--seeds", "1", "--threads", str(threads)]
+    train_folds(run, arguments.jobs, [sys.executable, "-m", "model.train", *argv, *fixed])
+    scores = pool(run)
+    if arguments.final:
+        train_final(run, scores)
+    return {name: scores[name] for name in ("protocol", "note", *POOLED, "sd", "confusion")}
 
 
 def _positive(text: str) -> int:
@@ -198,44 +137,76 @@ def _positive(text: str) -> int:
     return value
 
 
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+def _not_negative(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is less than 0")
+    return value
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m model.train", description="Train MMNet on onset/apex pairs.")
-    parser.add_argument("--pairs", type=Path, required=True, metavar="NPZ", help="pairs to learn from")
-    parser.add_argument(
-        "--validate", type=Path, required=True, metavar="NPZ", help="pairs of other people, to score on"
-    )
+    parser.add_argument("prepared", type=Path, nargs="*", metavar="PREPARED", help="prepared folders, or one .npz")
+    parser.add_argument("--pairs", type=Path, metavar="NPZ", help="pairs to learn from, instead of a cross-validation")
+    parser.add_argument("--validate", type=Path, metavar="NPZ", help="pairs of other people, to score on")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument("--config", choices=sorted(CONFIGS), default=synthetic_3class.__name__)
+    parser.add_argument("--classes", metavar="NAME|CSV", help="class of each emotion, instead of the config's")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="loso", help="how to score (default: loso)")
+    parser.add_argument("--folds", type=_positive, default=5, metavar="N", help="of the protocol kfold (default: 5)")
+    parser.add_argument("--fold", metavar="NAME", help="train this fold only, on another machine perhaps")
+    parser.add_argument("--seed", type=_not_negative, default=0)
+    parser.add_argument("--seeds", type=_positive, default=1, metavar="N", help="repeat with N seeds from --seed on")
+    parser.add_argument("--final", action="store_true", help="then train a network on everybody, for use")
+    parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="folds at once, each in a process")
+    parser.add_argument(
+        "--threads",
+        type=_positive,
+        metavar="N",
+        help="CPU threads of one fold, on which the last digits depend (default: cores / jobs; the run's on --resume)",
+    )
     parser.add_argument("--epochs", type=_positive, help="instead of the recipe's")
     parser.add_argument("--batch", type=_positive, help="pairs a step, instead of the recipe's")
     parser.add_argument("--lr", type=float, help="learning rate, instead of the recipe's")
-    parser.add_argument("--threads", type=_positive, help="CPU threads (default: one for each core)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true", help="go on after the last finished epoch in --out")
-    return parser.parse_args(argv)
+    parser.add_argument("--resume", action="store_true", help="go on with what is in --out")
+    parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    if (arguments.pairs is None) != (arguments.validate is None) or bool(arguments.prepared) == bool(arguments.pairs):
+        parser.error("give PREPARED folders for a cross-validation, or --pairs and --validate")
+    if arguments.final and (arguments.pairs or PROTOCOLS[arguments.protocol].is_selected_on_test):
+        parser.error("--final needs a cross-validation whose scores are not selected on the test")
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = _arguments(argv)
     logging.basicConfig(format="%(message)s")
     _log.setLevel(logging.INFO)
-    arguments = _arguments(argv)
+    if arguments.parent is not None:
+        end_with_parent(arguments.parent)
     keep_freed_memory()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    # Before CUDA starts: cuBLAS then adds in the same order every time.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.deterministic = True
     config = CONFIGS[arguments.config]()
     wishes = {"epochs": arguments.epochs, "batch_size": arguments.batch, "learning_rate": arguments.lr}
     config = replace(config, recipe=replace(config.recipe, **{k: v for k, v in wishes.items() if v is not None}))
     try:
-        pairs, validate = (load_pairs(p, config.network.class_names) for p in (arguments.pairs, arguments.validate))
-        record = train(config, pairs, validate, arguments.out, seed=arguments.seed, resume=arguments.resume)
+        recorded = read_settings(arguments.out).get("threads") if arguments.resume else None
+        threads = arguments.threads or recorded or max(1, torch.get_num_threads() // arguments.jobs)
+        if arguments.pairs is not None:
+            results = _validated(arguments, config, threads)
+        else:
+            results = _cross_validated(arguments, config, threads, argv)
     except MmnetError as error:
         _log.error("%s", error)
         return 1
     except KeyboardInterrupt:
         _log.error("Stopped. Go on with --resume.")
         return 130
-    _log.info("%s", json.dumps(record.results, indent=2))
+    _log.info("%s", json.dumps(results, indent=2))
     return 0
 
 

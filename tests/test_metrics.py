@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.metrics import confusion_matrix, score
+from model.metrics import confusion_matrix, score, score_groups
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
 PREDICTIONS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 0, 0])
@@ -32,10 +32,20 @@ def test_always_the_largest_class_is_not_rewarded():
     assert scores.uar == pytest.approx(1 / 3)
 
 
-def test_classes_without_a_sample_stay_out_of_the_means():
-    scores = score(np.array([0, 0, 2]), np.array([0, 1, 2]), 3)
+def test_a_class_that_is_only_predicted_counts_for_f1_but_has_no_recall():
+    scores = score(np.array([0, 0, 2]), np.array([0, 1, 2]), 4)
+    assert scores.f1 == (pytest.approx(2 / 3), 0.0, 1.0, None)
+    assert scores.recall == (0.5, None, 1.0, None)
+    assert scores.uf1 == pytest.approx((2 / 3 + 0 + 1) / 3)
     assert scores.uar == pytest.approx((1 / 2 + 1) / 2)
-    assert scores.uf1 == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_groups_are_scored_by_themselves():
+    groups = np.array(["b"] * 4 + ["a"] * 6)
+    scores = score_groups(LABELS, PREDICTIONS, groups, 3)
+    assert list(scores) == ["a", "b"]
+    assert scores["b"] == {"samples": 4, "accuracy": 0.75, "uf1": pytest.approx(6 / 7 / 2), "uar": 0.75}
+    assert scores["a"]["accuracy"] == 0.5
 
 
 def test_perfect_predictions_score_one():
