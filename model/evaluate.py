@@ -1,0 +1,131 @@
+"""Score an exported network, or spotted events, against the truth.
+
+mmnet evaluate pairs MANIFEST.csv --model FILE --out predictions.csv
+mmnet evaluate prepared prepared/casme2 --classes casme2_5class --model FILE --out predictions.csv
+mmnet evaluate spotting results/ --truth truth.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from app.config import RecognitionConfig
+from app.errors import MmnetError
+from app.recognition.classifier import Classifier
+from model.labels import class_protocol
+from model.metrics import Scores
+from model.prepared import load_prepared
+from model.score_pairs import ScoredPair, classify_manifest, classify_prepared, scores_of_pairs, write_pairs
+from model.score_spotting import read_videos, score_spotting
+
+_log = logging.getLogger("mmnet.evaluate")
+
+
+def _pairs(arguments: argparse.Namespace) -> int:
+    with _classifier(arguments) as classifier:
+        pairs = classify_manifest(arguments.manifest, classifier, arguments.crops)
+        return _finish(arguments, pairs, classifier)
+
+
+def _prepared(arguments: argparse.Namespace) -> int:
+    prepared = load_prepared(arguments.folders, class_protocol(arguments.classes))
+    with _classifier(arguments) as classifier:
+        return _finish(arguments, classify_prepared(prepared, classifier), classifier)
+
+
+def _classifier(arguments: argparse.Namespace) -> Classifier:
+    return Classifier(RecognitionConfig(arguments.model, arguments.device))
+
+
+def _finish(arguments: argparse.Namespace, pairs: Sequence[ScoredPair], classifier: Classifier) -> int:
+    """Write and report; 1 when some pair could not be classified."""
+    write_pairs(arguments.out, pairs, classifier.class_names)
+    failed = sum(pair.probabilities is None for pair in pairs)
+    print(f"{classifier.model_name} on {classifier.provider}: {len(pairs)} pairs in {arguments.out}")
+    scores = scores_of_pairs(pairs, classifier.class_names)
+    if scores is not None:
+        print(_in_words(scores, classifier.class_names))
+    if failed:
+        _log.error("%d of %d pairs could not be classified; the column problem says why.", failed, len(pairs))
+    return 1 if failed else 0
+
+
+def _in_words(scores: Scores, class_names: Sequence[str]) -> str:
+    count = sum(map(sum, scores.confusion))
+    lines = [
+        f"accuracy {scores.accuracy:.4f}  UF1 {scores.uf1:.4f}  UAR {scores.uar:.4f}  ({count} pairs with a label)"
+    ]
+    width = max(map(len, class_names)) + 2
+    lines.append("true \\ predicted".ljust(18) + "".join(name.rjust(width) for name in class_names))
+    lines += [
+        name.ljust(18) + "".join(str(n).rjust(width) for n in row)
+        for name, row in zip(class_names, scores.confusion, strict=True)
+    ]
+    return "\n".join(lines)
+
+
+def _spotting(arguments: argparse.Namespace) -> int:
+    report = score_spotting(read_videos(arguments.results, arguments.truth), arguments.iou)
+    if arguments.json:
+        print(json.dumps(asdict(report)))
+        return 0
+    for name, value in asdict(report).items():
+        shown = "–" if value is None else f"{value:.4g}" if isinstance(value, float) else value
+        print(f"{name.replace('_', ' '):26s} {shown}")
+    return 0
+
+
+def _iou(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not in 0–1")
+    return value
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="mmnet evaluate", description="Score a network, or spotted events, against the truth."
+    )
+    kinds = parser.add_subparsers(required=True, metavar="WHAT")
+    network = argparse.ArgumentParser(add_help=False)
+    network.add_argument("--model", metavar="FILE|NAME", help="network to score instead of the default")
+    network.add_argument("--device", default="auto", metavar="DEV", help="auto | cpu | cuda | cuda:N")
+    network.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="where predictions go")
+    pairs = kinds.add_parser("pairs", parents=[network], help="every pair of a CSV with subject, onset, apex[, label]")
+    pairs.add_argument("manifest", type=Path, metavar="MANIFEST.csv")
+    pairs.add_argument(
+        "--crops", choices=("aligned", "as-is"), default="aligned", help="whole frames, or crops already"
+    )
+    pairs.set_defaults(run=_pairs)
+    prepared = kinds.add_parser("prepared", parents=[network], help="what mmnet prepare has cut")
+    prepared.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    prepared.add_argument("--classes", required=True, metavar="NAME|FILE.csv", help="class protocol of the network")
+    prepared.set_defaults(run=_prepared)
+    spotting = kinds.add_parser("spotting", help="the results of mmnet analyze")
+    spotting.add_argument("results", type=Path, metavar="RESULTS", help="folder with events.csv files")
+    spotting.add_argument("--truth", type=Path, required=True, metavar="TRUTH.csv")
+    spotting.add_argument("--iou", type=_iou, default=0.5, help="least overlap of a match (default: 0.5)")
+    spotting.add_argument("--json", action="store_true", help="print the report as JSON")
+    spotting.set_defaults(run=_spotting)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    logging.basicConfig(format="mmnet: %(message)s")
+    arguments = _arguments(argv)
+    try:
+        return int(arguments.run(arguments))
+    except MmnetError as error:
+        _log.error("%s", error)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""What an exported network says of onset/apex pairs, and how often it is right."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from app.errors import DataError, OutputError
+from app.face.tracker import FaceTracker
+from app.recognition.classifier import Classifier
+from model.coding_sheet import canonical_emotion
+from model.crops import aligned, as_is, read_image
+from model.metrics import Scores, score
+from model.prepared import PreparedPairs
+
+_REQUIRED = ("subject", "onset", "apex")
+_log = logging.getLogger("mmnet.evaluate")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ScoredPair:
+    """One pair: `label` is the true class or "" where it is not known; `probabilities` (K,) float64, None when the pair
+    could not be classified because of `problem`."""
+
+    subject: str
+    onset: str
+    apex: str
+    label: str
+    probabilities: np.ndarray | None = None
+    problem: str = ""
+
+
+def classify_manifest(path: Path, classifier: Classifier, crops: str) -> list[ScoredPair]:
+    """Classify every row of a CSV with the columns subject, onset, apex and, if wanted, label, in its order.
+
+    Args:
+        path: the table; images are relative to it.
+        crops: "aligned": whole frames, cut by tracker and aligner; "as-is": crops already.
+
+    Raises:
+        DataError: the table cannot be read, is empty, or has a label that is no class of the network.
+    """
+    rows = _read_manifest(path, classifier.class_names)
+    scored = []
+    with FaceTracker(static=True) as tracker:
+        for row in tqdm(rows, unit="pair", disable=None):
+            try:
+                images = [read_image(path.parent / name) for name in (row.onset, row.apex)]
+            except DataError as error:
+                scored.append(replace(row, problem=str(error)))
+                continue
+            cuts = aligned(images, tracker) if crops == "aligned" else [as_is(image) for image in images]
+            problem = next((f"{n}: {c.problem}" for n, c in zip(("onset", "apex"), cuts, strict=True) if c.problem), "")
+            if problem:
+                scored.append(replace(row, problem=problem))
+                continue
+            prediction = classifier.classify(cuts[0].crop_bgr, cuts[1].crop_bgr)
+            scored.append(replace(row, probabilities=prediction.probabilities))
+    for row in scored:
+        if row.problem:
+            _log.warning("%s, %s: %s", row.onset, row.apex, row.problem)
+    return scored
+
+
+def classify_prepared(pairs: PreparedPairs, classifier: Classifier) -> list[ScoredPair]:
+    """Classify the coded key frames of a prepared data set; `onset` and `apex` hold the key of the sample.
+
+    Raises:
+        DataError: the network has other classes, or learned from crops cut in another way.
+    """
+    if tuple(pairs.class_names) != classifier.class_names:
+        raise DataError(
+            f"The network tells {', '.join(classifier.class_names)} apart, the class protocol "
+            f"{', '.join(pairs.class_names)}. Choose the protocol of the network with --classes."
+        )
+    recipe = classifier.metadata["crop_recipe"]
+    if recipe != pairs.crop_recipe:
+        raise DataError(
+            f"The network learned from other crops ({recipe}) than these ({pairs.crop_recipe}). Prepare the data set "
+            "with the --crops of the network."
+        )
+    scored = []
+    for index in tqdm(range(len(pairs)), unit="pair", disable=None):
+        onset_bgr, apex_bgr = (cv2.cvtColor(crop, cv2.COLOR_RGB2BGR) for crop in pairs.centre(index))
+        label, key = pairs.class_names[pairs.label[index]], str(pairs.key[index])
+        probabilities = classifier.classify(onset_bgr, apex_bgr).probabilities
+        scored.append(ScoredPair(str(pairs.subject[index]), key, key, label, probabilities))
+    return scored
+
+
+def scores_of_pairs(pairs: Sequence[ScoredPair], class_names: Sequence[str]) -> Scores | None:
+    """Scores over the pairs that have both a label and a prediction; None when there are none."""
+    both = [(pair.label, pair.probabilities) for pair in pairs if pair.label and pair.probabilities is not None]
+    if not both:
+        return None
+    names = list(class_names)
+    labels = np.array([names.index(label) for label, _ in both])
+    return score(labels, np.array([int(p.argmax()) for _, p in both]), len(names))
+
+
+def write_pairs(path: Path, pairs: Sequence[ScoredPair], class_names: Sequence[str]) -> None:
+    """One row a pair: subject, onset, apex, label, predicted, a probability for each class, problem.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    columns = ("subject", "onset", "apex", "label", "predicted", *(f"p_{name}" for name in class_names), "problem")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(columns)
+            table.writerows(_cells(pair, class_names) for pair in pairs)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}. Choose another --out.") from None
+
+
+def _cells(pair: ScoredPair, class_names: Sequence[str]) -> Iterator[str]:
+    yield from (pair.subject, pair.onset, pair.apex, pair.label)
+    if pair.probabilities is None:
+        yield from [""] * (1 + len(class_names))
+    else:
+        yield class_names[int(pair.probabilities.argmax())]
+        yield from (f"{p:.6f}" for p in pair.probabilities)
+    yield pair.problem
+
+
+def _read_manifest(path: Path, class_names: Sequence[str]) -> list[ScoredPair]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            if missing := [name for name in _REQUIRED if name not in (table.fieldnames or ())]:
+                raise DataError(f"{path} has no column {', '.join(missing)}; it needs {', '.join(_REQUIRED)}.")
+            cells = [{name: (value or "").strip() for name, value in row.items() if name} for row in table]
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}. Save it as CSV in UTF-8.") from None
+    if not cells:
+        raise DataError(f"{path} has no rows: there is nothing to classify.")
+    known = {canonical_emotion(name): name for name in class_names}
+    for line, row in enumerate(cells, 2):
+        if row.get("label") and canonical_emotion(row["label"]) not in known:
+            raise DataError(
+                f"{path}, line {line}: {row['label']!r} is no class of the network ({', '.join(class_names)}). Use its "
+                "classes as labels, or leave the label empty."
+            )
+    return [
+        ScoredPair(row["subject"], row["onset"], row["apex"], known.get(canonical_emotion(row.get("label", "")), ""))
+        for row in cells
+    ]
