@@ -13,11 +13,12 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -30,6 +31,7 @@ from app.face.tracker import FaceTracker
 from model.annotations import Sample
 from model.crops import Cut, aligned, as_is, read_image
 from model.prepared import CROPS, OK, PENDING, TABLE, PreparedSample, crop_folder, crop_name, read_table, table_text
+from model.readers import read_dataset
 
 RECIPES = {"aligned": CROP_RECIPE, "as-is": AS_IS_RECIPE}
 _MAX_REACH = 3
@@ -49,11 +51,12 @@ class _Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Result:
-    """An outcome with the files that belong to it, by name."""
+class _Task:
+    """A sample to cut into a folder; `input_digest` tells its images from others."""
 
-    outcome: _Outcome
-    pngs: dict[str, bytes] = field(default_factory=dict)
+    sample: Sample
+    folder: Path
+    input_digest: str
 
 
 def key_frames(sample: Sample) -> dict[tuple[str, int], Path]:
@@ -101,11 +104,12 @@ def prepare(
         missing = [i for i, outcome in enumerate(outcomes) if outcome is None]
         _write_text(out / TABLE, table_text(_rows(samples, outcomes, recipe)))
         _remove_leftovers(out / CROPS, set(folders))
-        with contextlib.closing(_Tasks([samples[i] for i in missing], crops)) as tasks:
-            results = tqdm(_results(tasks, jobs), "cut", len(tasks), unit="sample", disable=None)
+        with contextlib.closing(_Cutter([_Task(samples[i], folders[i], inputs[i]) for i in missing], crops)) as cutter:
+            results = tqdm(_results(cutter, jobs), "cut", len(cutter), unit="sample", disable=None)
             for i, result in zip(missing, results, strict=True):
-                _save(folders[i], result, inputs[i])
-                outcomes[i] = result.outcome
+                if isinstance(result, OSError):
+                    raise result
+                outcomes[i] = result
         rows = _rows(samples, outcomes, recipe)
         _write_text(out / TABLE, table_text(rows))
     for row, outcome in zip(rows, outcomes, strict=True):
@@ -126,20 +130,33 @@ def _rows(samples: Sequence[Sample], outcomes: Sequence[_Outcome | None], recipe
     )
 
 
-class _Tasks(Sequence[_Result]):
-    """The crops of each sample, cut when they are asked for. Every process that asks has a tracker of its own."""
+class _Cutter(Sequence[_Outcome | OSError]):
+    """What becomes of each sample, cut and saved when it is asked for; an error of the file system is handed on.
 
-    def __init__(self, samples: Sequence[Sample], crops: str) -> None:
-        self._samples = samples
+    Every process that asks has a tracker of its own. What it hands on is small: the workers of a killed process would
+    wait for good to be rid of pictures.
+    """
+
+    def __init__(self, tasks: Sequence[_Task], crops: str) -> None:
+        self._tasks = tasks
         self._crops = crops
         self._tracker: FaceTracker | None = None
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._tasks)
 
-    def __getitem__(self, position: int) -> _Result:
+    def __getitem__(self, position: int) -> _Outcome | OSError:
         cv2.setNumThreads(1)
-        sample = self._samples[position]
+        task = self._tasks[position]
+        outcome, crops_bgr = self._cut(task.sample)
+        try:
+            _save(task, outcome, crops_bgr)
+        except OSError as error:
+            return error
+        return outcome
+
+    def _cut(self, sample: Sample) -> tuple[_Outcome, dict[tuple[str, int], np.ndarray]]:
+        """The outcome, and the crops, (224, 224, 3) uint8 BGR, by role and frame."""
         images, problems = {}, {}
         for frame, path in key_frames(sample).items():
             try:
@@ -148,20 +165,19 @@ class _Tasks(Sequence[_Result]):
                 problems[frame] = str(error)
         # Nothing can be registered without the onset.
         if ("onset", sample.onset) in images:
-            cuts = dict(zip(images, self._cut(list(images.values())), strict=True))
+            cuts = dict(zip(images, self._cut_images(list(images.values())), strict=True))
             problems |= {frame: cut.problem for frame, cut in cuts.items() if cut.problem}
         for role, number in (("onset", sample.onset), ("apex", sample.apex)):
             if (role, number) in problems:
-                return _Result(_Outcome(f"{role} frame {number}: {problems[role, number]}"))
-        pngs = {frame: _png(cut.crop_bgr) for frame, cut in cuts.items() if cut.crop_bgr is not None}
+                return _Outcome(f"{role} frame {number}: {problems[role, number]}"), {}
+        crops_bgr = {frame: cut.crop_bgr for frame, cut in cuts.items() if cut.crop_bgr is not None}
         onset_frames, apex_frames = (
-            tuple(number for role, number in pngs if role == wanted) for wanted in ("onset", "apex")
+            tuple(number for role, number in crops_bgr if role == wanted) for wanted in ("onset", "apex")
         )
         remarks = tuple(f"{role} frame {number} is left out: {text}" for (role, number), text in problems.items())
-        outcome = _Outcome(OK, onset_frames, apex_frames, remarks)
-        return _Result(outcome, {crop_name(*frame): png for frame, png in pngs.items()})
+        return _Outcome(OK, onset_frames, apex_frames, remarks), crops_bgr
 
-    def _cut(self, images_bgr: Sequence[np.ndarray]) -> list[Cut]:
+    def _cut_images(self, images_bgr: Sequence[np.ndarray]) -> list[Cut]:
         if self._crops == "as-is":
             return [as_is(image_bgr) for image_bgr in images_bgr]
         if self._tracker is None:
@@ -174,18 +190,15 @@ class _Tasks(Sequence[_Result]):
             self._tracker.close()
 
 
-def _png(crop_bgr: np.ndarray) -> bytes:
-    return cv2.imencode(".png", crop_bgr)[1].tobytes()
-
-
-def _results(tasks: _Tasks, jobs: int) -> Iterable[_Result]:
+def _results(cutter: _Cutter, jobs: int) -> Iterable[_Outcome | OSError]:
     """The results in the order of the samples."""
-    if min(jobs, len(tasks)) <= 1:
-        return tasks
+    processes = min(jobs, len(cutter))
+    if processes <= 1:
+        return cutter
     from torch.utils.data import DataLoader  # its workers are all of torch that is needed here
 
     # MediaPipe does not survive a fork.
-    return DataLoader(tasks, batch_size=None, num_workers=min(jobs, len(tasks)), multiprocessing_context="spawn")
+    return DataLoader(cutter, batch_size=None, num_workers=processes, multiprocessing_context="spawn")
 
 
 def _claim(out: Path, datasets: set[str]) -> None:
@@ -230,17 +243,17 @@ def _read_outcome(folder: Path, input_digest: str) -> _Outcome | None:
     return outcome if all((folder / crop_name(*frame)).is_file() for frame in frames) else None
 
 
-def _save(folder: Path, result: _Result, input_digest: str) -> None:
+def _save(task: _Task, outcome: _Outcome, crops_bgr: Mapping[tuple[str, int], np.ndarray]) -> None:
     """Put the files of a sample in place, all at once."""
-    temporary = folder.with_name(folder.name + _TEMPORARY)
+    temporary = task.folder.with_name(f"{task.folder.name}.{os.getpid()}{_TEMPORARY}")
     temporary.mkdir(parents=True)
-    for name, png in result.pngs.items():
-        (temporary / name).write_bytes(png)
-    record = json.dumps({"input": input_digest, **asdict(result.outcome)}, indent=2)
+    for frame, crop_bgr in crops_bgr.items():
+        (temporary / crop_name(*frame)).write_bytes(cv2.imencode(".png", crop_bgr)[1].tobytes())
+    record = json.dumps({"input": task.input_digest, **asdict(outcome)}, indent=2)
     (temporary / _RECORD).write_text(record + "\n", encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    temporary.replace(folder)
+    if task.folder.exists():
+        shutil.rmtree(task.folder)
+    temporary.replace(task.folder)
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -299,8 +312,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    from model.readers import read_dataset
-
     logging.basicConfig(format="%(message)s")
     logging.getLogger("mmnet").setLevel(logging.INFO)
     arguments = _arguments(argv)

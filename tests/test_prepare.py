@@ -191,14 +191,14 @@ def test_processes_share_the_work_and_change_nothing(moving, tmp_path):
 def cut_clips(monkeypatch) -> list[str]:
     """The clips that are really cut."""
     clips: list[str] = []
-    real = prepare_module._Tasks.__getitem__
+    real = prepare_module._Cutter.__getitem__
 
     def noted(self, position):
         result = real(self, position)
-        clips.append(self._samples[position].clip)
+        clips.append(self._tasks[position].sample.clip)
         return result
 
-    monkeypatch.setattr(prepare_module._Tasks, "__getitem__", noted)
+    monkeypatch.setattr(prepare_module._Cutter, "__getitem__", noted)
     return clips
 
 
