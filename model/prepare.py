@@ -35,6 +35,7 @@ from model.readers import read_dataset
 
 RECIPES = {"aligned": CROP_RECIPE, "as-is": AS_IS_RECIPE}
 _MAX_REACH = 3
+_WIDEST_CROP = 1.2  # width over height: crops of the data sets have 0.8 to 1, whole frames 1.33 and more
 _RECORD = "cut.json"
 _TEMPORARY = ".tmp"
 _log = logging.getLogger("mmnet.prepare")
@@ -104,6 +105,8 @@ def prepare(
         missing = [i for i, outcome in enumerate(outcomes) if outcome is None]
         _write_text(out / TABLE, table_text(_rows(samples, outcomes, recipe)))
         _remove_leftovers(out / CROPS, set(folders))
+        if crops == "as-is":
+            _warn_of_whole_frames(samples)
         with contextlib.closing(_Cutter([_Task(samples[i], folders[i], inputs[i]) for i in missing], crops)) as cutter:
             results = tqdm(_results(cutter, jobs), "cut", len(cutter), unit="sample", disable=None)
             for i, result in zip(missing, results, strict=True):
@@ -112,9 +115,9 @@ def prepare(
                 outcomes[i] = result
         rows = _rows(samples, outcomes, recipe)
         _write_text(out / TABLE, table_text(rows))
-    for row, outcome in zip(rows, outcomes, strict=True):
-        for problem in (*outcome.remarks, *([row.status] if row.status != OK else ())):
-            _log.warning("%s: %s", row.sample.key, problem)
+    for sample, outcome in zip(samples, outcomes, strict=True):
+        for problem in outcome.remarks if outcome.status == OK else (outcome.status,):
+            _log.warning("%s: %s", sample.key, problem)
     usable = sum(row.status == OK for row in rows)
     if not usable:
         raise DataError(f"Not one of the {len(rows)} samples could be cut ({rows[0].status}…): see {out / TABLE}.")
@@ -199,6 +202,19 @@ def _results(cutter: _Cutter, jobs: int) -> Iterable[_Outcome | OSError]:
 
     # MediaPipe does not survive a fork.
     return DataLoader(cutter, batch_size=None, num_workers=processes, multiprocessing_context="spawn")
+
+
+def _warn_of_whole_frames(samples: Sequence[Sample]) -> None:
+    """Pictures taken as they are should show a face and little else: upright or square, where cameras are wider."""
+    path = samples[0].frames[samples[0].onset]
+    with contextlib.suppress(DataError):
+        height, width = read_image(path).shape[:2]
+        if width > _WIDEST_CROP * height:
+            _log.warning(
+                "%s is %d×%d, wider than a crop of a face: for --crops as-is give a folder with the coding file "
+                "and the cropped pictures alone.",
+                *(path, width, height),
+            )
 
 
 def _claim(out: Path, datasets: set[str]) -> None:

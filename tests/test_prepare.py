@@ -6,12 +6,14 @@ import csv
 import errno
 import logging
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import fictional
 import numpy as np
 import pytest
 from prepared_samples import drawn, drawn_samples, write_sample
@@ -23,8 +25,9 @@ from app.face.animation import FaceAnimator
 from app.face.tracker import FaceTracker
 from model import prepare as prepare_module
 from model.annotations import Sample
+from model.labels import CLASS_PROTOCOLS
 from model.prepare import key_frames, main, prepare
-from model.prepared import crop_folder, read_table
+from model.prepared import crop_folder, load_prepared, read_table
 
 
 def rows(out: Path) -> list[dict[str, str]]:
@@ -135,6 +138,14 @@ def test_grey_and_16_bit_pictures_become_three_channels_of_8_bits(tmp_path):
     np.testing.assert_array_equal(onset, apex)
     np.testing.assert_array_equal(onset, np.repeat(onset[..., :1], 3, axis=-1))
     assert np.ptp(onset) > 100
+
+
+def test_whole_frames_taken_as_they_are_get_a_warning(tmp_path, caplog):
+    for name, width in (("face", 70), ("frame", 80)):
+        images = {1: drawn(1, 60, width), 2: drawn(2, 60, width)}
+        prepare([write_sample(tmp_path / name, images, onset=1, apex=2)], tmp_path / f"{name}-out", crops="as-is")
+    assert len(caplog.messages) == 1
+    assert re.search(r"frame.img1\.png is 80×60, wider than a crop of a face", caplog.text)
 
 
 def test_a_grey_face_is_aligned_too(moving, tmp_path):
@@ -353,6 +364,16 @@ def test_samples_that_make_no_data_set_are_refused(samples, tmp_path, caplog):
     with pytest.raises(DataError, match=r"Not one of the 4 samples .*samples\.csv"):
         prepare(samples, tmp_path / "out", crops="as-is")
     assert len(caplog.records) == 4
+
+
+def test_from_data_sets_as_downloaded_to_pairs(tmp_path, caplog):
+    root = fictional.megc2019(tmp_path / "data")
+    assert main(["megc2019", str(root), "--out", str(tmp_path / "out"), "--crops", "as-is"]) == 0
+    pairs = load_prepared([tmp_path / "out"], CLASS_PROTOCOLS["megc2019_3class"])
+    assert set(pairs.dataset.tolist()) == {"casme2", "smic_hs", "samm"}
+    assert pairs.emotion.tolist() == [pairs.class_names[label] for label in pairs.label]
+    assert len(pairs) == len(rows(tmp_path / "out"))
+    assert "casme2/26/EP01_01: dropped" in caplog.text
 
 
 def test_command(tmp_path, caplog):
