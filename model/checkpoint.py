@@ -114,13 +114,13 @@ def read_record(path: Path) -> RunRecord:
         ModelError: the file is missing, damaged, or not a checkpoint of this trainer.
     """
     if not path.is_file():
-        raise ModelError(f"{path}: no such checkpoint. Train one with python -m model.train.")
+        raise ModelError(f"{path}: no such checkpoint. Train one with mmnet train.")
     with path.open("rb") as file:
         start = file.read(4)
     if start in _PICKLES:
         raise ModelError(
             f"{path} was saved by torch.save: opening such a file can run any code, so it is not opened. "
-            "Give the checkpoint.safetensors of a run of python -m model.train."
+            "Give the checkpoint.safetensors of a run of mmnet train."
         )
     try:
         with safe_open(path, framework="pt") as file:

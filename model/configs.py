@@ -188,7 +188,7 @@ def composite_3class() -> RunConfig:
 def synthetic_3class() -> RunConfig:
     """Three classes from synthetic pairs: the published network, a recipe for a few hundred steps.
 
-        python -m model.train --pairs train.npz --validate validate.npz --out runs/synthetic_3class
+        mmnet train --pairs train.npz --validate validate.npz --out runs/synthetic_3class
 
     The head sums 100,352 features, so one step of AdamW at 1e-3 moves a logit by tens. Over ninety epochs with a weight
     decay of 0.7 that evens out; in a first trial of 24 steps the published rates left the cross-entropy between 2 and

@@ -90,7 +90,7 @@ def load_pairs(path: Path, class_names: tuple[str, ...]) -> Pairs:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in _ARRAYS}
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file. Make synthetic pairs with python -m model.synth.") from None
+        raise DataError(f"{path}: no such file. Make synthetic pairs with mmnet synth.") from None
     except KeyError as error:
         raise DataError(f"{path} lacks an array ({error.args[0]}); it needs {', '.join(_ARRAYS)}.") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

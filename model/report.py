@@ -128,13 +128,16 @@ def write_report(
     predictions: Sequence[Predictions],
     *,
     settings: Mapping[str, Any],
+    learned_from: PairSource | None = None,
     note: str = "",
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write predictions.csv, scores.json, confusion.csv, confusion.png, card.json and card.md; returns the scores.
 
     Args:
+        pairs: those that `predictions` are of.
         settings: further settings of the run, for the card.
+        learned_from: what the network has seen, where that is something else than the folds of `pairs`.
         note: why the scores are no measure of the network; with it, the card gives none.
         extra: what else scores.json holds.
 
@@ -143,6 +146,7 @@ def write_report(
     """
     scores = {"protocol": config.protocol, "note": note, **pooled_scores(pairs, predictions), **(extra or {})}
     names = pairs.class_names
+    parts = {"cross-validation": pairs} if learned_from is None else {"training": learned_from, "test": pairs}
     write_rows(out / "predictions.csv", [row for found in predictions for row in prediction_rows(pairs, found)])
     write_json(out / "scores.json", scores)
     write_rows(
@@ -156,7 +160,8 @@ def write_report(
     card = {
         "name": config.name,
         "made_by": f"mmnet {app.__version__}",
-        "data": {"description": config.training_data, **data_summary(pairs)},
+        "training_data": config.training_data,
+        "data": {part: data_summary(source) for part, source in parts.items()},
         "class_names": list(names),
         "protocol": config.protocol,
         "network": asdict(config.network),
@@ -186,14 +191,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def card_text(card: Mapping[str, Any]) -> str:
     """The model card in Markdown."""
-    data, recipe = card["data"], card["recipe"]
     lines = [f"# {card['name']}", "", "Names the expression class that a brief facial movement is consistent with.", ""]
-    lines += ["## Data", "", f"{data['description']}: {data['samples']} samples of {data['subjects']} subjects.", ""]
-    lines += _table(("set", "samples", "subjects"), [(k, v["samples"], v["subjects"]) for k, v in data["sets"].items()])
-    lines += _table(
-        ("class", "samples", "subjects", "coded as"),
-        [(k, v["samples"], v["subjects"], ", ".join(v["emotions"])) for k, v in data["classes"].items()],
-    )
+    lines += ["## Data", "", f"{card['training_data'][:1].upper()}{card['training_data'][1:]}.", ""]
+    for part, data in card["data"].items():
+        lines += [f"{part.capitalize()}: samples {data['samples']}, subjects {data['subjects']}.", ""]
+        sets = [(name, found["samples"], found["subjects"]) for name, found in data["sets"].items()]
+        lines += _table(("set", "samples", "subjects"), sets)
+        lines += _table(
+            ("class", "samples", "subjects", "coded as"),
+            [(name, v["samples"], v["subjects"], ", ".join(v["emotions"])) for name, v in data["classes"].items()],
+        )
     lines += ["## Scores", "", f"Protocol: {card['protocol']}.", ""]
     if card["scores"] is None:
         lines += [card["note"], ""]
@@ -213,7 +220,7 @@ def card_text(card: Mapping[str, Any]) -> str:
         ]
         lines += _table(("class", "seed", "samples", "F1", "recall"), rows)
     lines += ["## Recipe", "", "AdamW on the cross-entropy, without class weights; MMNet (arXiv 2201.05297).", ""]
-    lines += _table(("setting", "value"), [*recipe.items(), *card["settings"].items()])
+    lines += _table(("setting", "value"), [*card["recipe"].items(), *card["settings"].items()])
     lines += ["## Limits", "", *(f"- {limit}" for limit in card["limits"]), ""]
     lines += ["## Licence", "", card["licence"], "", f"Made by {card['made_by']}.", ""]
     return "\n".join(lines)

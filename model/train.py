@@ -1,7 +1,7 @@
 """Train MMNet on onset/apex pairs.
 
-    python -m model.train PREPARED… --config casme2_5class --out runs/NAME          cross-validation
-    python -m model.train --pairs A.npz --validate B.npz --out runs/NAME            one network, for given people
+    mmnet train PREPARED… --config casme2_5class --out runs/NAME      cross-validation
+    mmnet train --pairs A.npz --validate B.npz --out runs/NAME        one network, scored on given people
 
 The number of epochs is fixed beforehand and the last network is the result: choosing the best epoch on the people that
 are held out would be choosing on the test. A run that was cut off goes on with --resume and ends with the same numbers.
@@ -79,7 +79,7 @@ def train(
     control = evaluate(network, validate, is_still=True)
     means = control.mean(axis=0).round(4).tolist()
     extra = {"control": scores_of(control, validate.label) | {"mean_probabilities": means}}
-    scores = write_report(out, config, validate, [predictions], settings=settings | data, extra=extra)
+    scores = write_report(out, config, validate, [predictions], settings=settings, learned_from=pairs, extra=extra)
     results = {name: scores[name] for name in (*POOLED, "confusion", "class_names", "control")}
     record = replace(record, results=results)
     finish(out, network, record)
@@ -145,7 +145,7 @@ def _not_negative(text: str) -> int:
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m model.train", description="Train MMNet on onset/apex pairs.")
+    parser = argparse.ArgumentParser(prog="mmnet train", description="Train MMNet on onset/apex pairs.")
     parser.add_argument("prepared", type=Path, nargs="*", metavar="PREPARED", help="prepared folders, or one .npz")
     parser.add_argument("--pairs", type=Path, metavar="NPZ", help="pairs to learn from, instead of a cross-validation")
     parser.add_argument("--validate", type=Path, metavar="NPZ", help="pairs of other people, to score on")

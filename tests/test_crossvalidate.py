@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -20,11 +21,15 @@ from pairs import make_pairs, save_pairs, tiny_config
 
 from app.errors import DataError, ModelError
 from model import crossvalidate
+from model.annotations import Sample
 from model.checkpoint import load_checkpoint, read_record
+from model.configs import CONFIGS
 from model.crossvalidate import begin, plan, pool, train_final, train_folds
 from model.dataset import Pairs
 from model.fit import CHECKPOINT
 from model.folds import PROTOCOLS
+from model.labels import class_protocol
+from model.prepared import OK, TABLE, PreparedSample, crop_folder, crop_name, table_text
 from model.train import main
 
 FILES = ("metrics.csv", "predictions.csv", "scores.json", "confusion.csv", "card.json")
@@ -239,6 +244,51 @@ def test_a_fold_does_not_depend_on_those_before_it(unbroken, data, tmp_path):
     parts = [out / "folds" / "p1" / "seed0" / "predictions.csv" for out in (tmp_path / "run", unbroken)]
     assert parts[0].read_text() == parts[1].read_text()
     assert not (tmp_path / "run" / "folds" / "p0").exists()
+
+
+def prepare(folder: Path, pairs: Pairs) -> Path:
+    """Write a prepared data set by hand: each sample has two onset frames and one apex frame."""
+    table = []
+    for i, label in enumerate(pairs.label.tolist()):
+        sample = Sample("casme2", pairs.subject[i], f"EP{i:02d}", 10, 20, None, ("happiness", "disgust")[label], "", {})
+        crops = crop_folder(folder, sample.key)
+        crops.mkdir(parents=True)
+        for role, frame, crop in (("onset", 10, pairs.onset), ("onset", 11, pairs.apex), ("apex", 20, pairs.apex)):
+            cv2.imwrite(str(crops / crop_name(role, frame)), crop[i])
+        table.append(PreparedSample(sample, (10, 11), (20,), "by hand", OK))
+    (folder / TABLE).write_text(table_text(table), encoding="utf-8")
+    return folder
+
+
+def test_prepared_data_are_trained_on(tmp_path, caplog):
+    folder, out = prepare(tmp_path / "prepared", two_people()), tmp_path / "run"
+    assert main(arguments(folder, out)) == 1
+    assert "synthetic_3class has no classes for prepared data" in caplog.text
+    classes = tmp_path / "mine.csv"
+    classes.write_text("emotion,class\nhappiness,up\ndisgust,down\n", encoding="utf-8")
+    options = ["--config", "casme2_5class", "--classes", str(classes), "--fold", "casme2_p1", "--epochs", "1"]
+    assert main(arguments(folder, out, *options)) == 0
+    record = read_record(out / "folds" / "casme2_p1" / "seed0" / CHECKPOINT)
+    assert record.config.network.class_names == ("up", "down")
+    assert record.config.network.position_blocks == 2
+    assert record.config.training_data == "casme2; classes mine"
+    assert record.crop_recipe == "by hand"
+    predictions = rows(out / "folds" / "casme2_p1" / "seed0" / "predictions.csv")
+    assert [(row["key"], row["label"]) for row in predictions] == [
+        ("casme2/p1/EP02/10", "up"),
+        ("casme2/p1/EP03/10", "down"),
+    ]
+
+
+def test_several_files_of_pairs_are_refused(data, tmp_path, caplog):
+    assert main([str(data), *arguments(data, tmp_path / "run")]) == 1
+    assert "given alone" in caplog.text
+
+
+@pytest.mark.parametrize("name", sorted(CONFIGS.keys() - {"synthetic_3class"}))
+def test_configurations_and_class_protocols_agree(name):
+    config = CONFIGS[name]()
+    assert class_protocol(config.classes).class_names == config.network.class_names
 
 
 def test_a_class_of_one_subject_is_named(tmp_path, caplog):

@@ -59,6 +59,10 @@ def test_a_run_leaves_its_numbers(run, held_out):
     assert config["data"] == {"train_pairs": 4, "validate_pairs": 3, "train_people": 2, "validate_people": 1}
     assert (config["seed"], config["threads"], config["recipe"]["batch_size"]) == (3, 1, 4)
 
+    card = (out / "card.md").read_text(encoding="utf-8")
+    assert "Training: samples 4, subjects 2." in card
+    assert "Test: samples 3, subjects 1." in card
+
     metrics = rows(out / "metrics.csv")
     assert [row["epoch"] for row in metrics] == ["1"]
     assert {"train_loss", "validate_accuracy", "validate_uf1", "validate_uar"} <= set(metrics[0])
