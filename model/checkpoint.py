@@ -142,7 +142,8 @@ def load_checkpoint(path: Path) -> tuple[MMNet, dict[int, dict[str, Tensor]], Ru
     record = read_record(path)
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            # Copied out of the mapped file, which Windows would not let the next epoch replace.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
         network = MMNet(record.config.network)
         network.load_state_dict(
             {name.removeprefix(_NETWORK): t for name, t in tensors.items() if name.startswith(_NETWORK)}

@@ -130,12 +130,11 @@ def plan(
     made = make_folds(protocol, pairs.subject, pairs.dataset, folds)
     if len(np.unique(pairs.label)) < 2:
         raise DataError("All samples are of one class: there is nothing to tell apart. Check the classes.")
-    held = f"{len(made)} folds of subjects" if protocol.name == "kfold" else protocol.description
     sets = ", ".join(map(str, np.unique(pairs.dataset)))
     config = replace(
         config,
         training_data=f"{sets}; classes {config.classes or ', '.join(pairs.class_names)}",
-        protocol=held if protocol.name != "kfold" else f"{held}, fixed number of epochs",
+        protocol=protocol.description.format(folds=len(made)),
     )
     return CrossValidation(config, pairs, protocol, made, tuple(seeds), threads, _checksum(pairs), out)
 
@@ -352,9 +351,8 @@ def train_final(run: CrossValidation, scores: dict[str, Any]) -> RunRecord:
     network, record = fit(run.final_record(epochs), run.pairs, folder)
     results = {name: scores[name] for name in (*POOLED, "sd", "confusion", "class_names")}
     scored = (
-        f"{run.config.protocol} ({run.config.recipe.epochs}); cross-validation, {len(run.folds)} folds, "
-        f"{len(run.seeds)} seeds: the scores are of networks that had not seen the people they were asked about. "
-        f"This one was trained on everybody for {epochs} epochs"
+        f"{run.config.protocol}; cross-validation in {len(run.folds)} folds and {len(run.seeds)} seeds, by networks "
+        f"that had not seen the people they were scored on; this one was trained on everybody for {epochs} epochs"
     )
     record = replace(record, results=results, scored=scored)
     finish(folder, network, record)

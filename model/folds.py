@@ -19,7 +19,7 @@ _SET_ASIDE = 0.15  # of the training subjects, for early stopping
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a network is scored. `description` goes into the model card.
+    """How a network is scored. `description` goes into the model card, with the number of folds for {folds}.
 
     `stops_early`: some training subjects are set aside, and the epoch with the lowest loss on them is kept.
     `is_selected_on_test`: the epoch is chosen on the test subject, so the scores are no measure of the network.
@@ -37,7 +37,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol("loso", "leave one subject out, fixed number of epochs"),
         Protocol("loso-early-stopping", "leave one subject out, early stopping on training subjects", stops_early=True),
         Protocol("lodo", "leave one data set out, fixed number of epochs"),
-        Protocol("kfold", "subjects in folds, fixed number of epochs"),
+        Protocol("kfold", "{folds} folds of subjects, fixed number of epochs"),
         Protocol(
             "paper",
             "leave one subject out, best test epoch of each subject: test-selected, for comparison only",

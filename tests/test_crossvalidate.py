@@ -169,7 +169,7 @@ def test_the_final_network_carries_the_scores_of_the_folds(unbroken, data, tmp_p
     }
     assert "leave one subject out" in record.scored
     assert "2 folds" in record.scored
-    assert "trained on everybody" in record.scored
+    assert "trained on everybody for 2 epochs" in record.scored
 
 
 def scripted(monkeypatch) -> list[tuple[str, list[str], list[str] | None, object]]:
