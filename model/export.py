@@ -34,6 +34,7 @@ from app.face.alignment import AS_IS_RECIPE, CROP_RECIPE, CROP_SIZE
 from model.checkpoint import RunRecord, load_checkpoint
 from model.mmnet import MMNet, normalise_crops
 from model.reference import load_reference, sha256_of
+from model.report import POOLED
 
 FORMAT_VERSION = 1
 PARITY_TOLERANCE = 1e-4
@@ -95,12 +96,16 @@ def provenance_of(record: RunRecord) -> Provenance:
             "is not exported. Go on with mmnet train --resume."
         )
     data, recipe = record.data, record.config.recipe
+    pairs = f"{data['train_pairs']} pairs of {data['train_people']} people"
+    scored = f"{record.config.protocol} ({recipe.epochs}); " + (
+        f"scored on {data['validate_pairs']} pairs of {data['validate_people']} other people"
+    )
     return Provenance(
         name=record.config.name,
-        training_data=f"{record.config.training_data}; {data['train_pairs']} pairs of {data['train_people']} people",
-        protocol=f"{record.config.protocol} ({recipe.epochs}); "
-        f"scored on {data['validate_pairs']} pairs of {data['validate_people']} other people",
-        scores={name: record.results[name] for name in ("accuracy", "uf1", "uar", "confusion")},
+        training_data=f"{record.config.training_data}; {pairs}",
+        protocol=record.scored or scored,
+        scores={name: record.results[name] for name in (*POOLED, "sd", "confusion") if name in record.results},
+        crop_recipe=record.crop_recipe or CROP_RECIPE,
     )
 
 

@@ -16,7 +16,7 @@ from torch import nn
 import app
 from app.config import RecognitionConfig
 from app.errors import ModelError, OutputError
-from app.face.alignment import CROP_RECIPE
+from app.face.alignment import AS_IS_RECIPE, CROP_RECIPE
 from app.recognition.classifier import Classifier
 from model import export
 from model.checkpoint import RunRecord, save_checkpoint
@@ -214,3 +214,17 @@ def test_batch_norm_counts_training_steps():
     network = trained()
     counts = {int(m.num_batches_tracked) for m in network.modules() if isinstance(m, nn.BatchNorm2d)}
     assert counts == {1}
+
+
+def test_a_network_trained_on_everybody_says_whose_scores_it_carries(network):
+    results = SCORES | {"sd": {"uf1": 0.02}, "class_names": ["negative", "positive", "surprise"]}
+    record = RunRecord(
+        synthetic_3class(), 0, DATA, results=results, scored="cross-validation, 3 folds", crop_recipe=AS_IS_RECIPE
+    )
+    said = export.provenance_of(record)
+    assert said.protocol == "cross-validation, 3 folds"
+    assert said.scores["sd"] == {"uf1": 0.02}
+    assert said.crop_recipe == AS_IS_RECIPE
+    plain = export.provenance_of(RunRecord(synthetic_3class(), 0, DATA, results=SCORES))
+    assert "scored on 2 pairs of 1 other people" in plain.protocol
+    assert plain.crop_recipe == CROP_RECIPE
