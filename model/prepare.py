@@ -332,7 +332,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("mmnet").setLevel(logging.INFO)
     arguments = _arguments(argv)
     try:
-        annotations = read_dataset(arguments.dataset, arguments.root)
+        annotations = read_dataset(arguments.dataset, arguments.root, prefers_crops=arguments.crops == "as-is")
         prepare(annotations.samples, arguments.out, crops=arguments.crops, jobs=arguments.jobs)
     except MmnetError as error:
         _log.error("%s", error)

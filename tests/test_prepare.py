@@ -376,6 +376,18 @@ def test_from_data_sets_as_downloaded_to_pairs(tmp_path, caplog):
     assert "casme2/26/EP01_01: dropped" in caplog.text
 
 
+def test_pictures_are_taken_as_they_are_from_the_crops_of_the_data_set(tmp_path, caplog):
+    root = fictional.casme2(tmp_path / "data", "CASME2_RAW/CASME2-RAW", "Cropped")
+    whole = root / "CASME2_RAW/CASME2-RAW/sub01/EP19_06/img5.jpg"
+    whole.write_bytes(b"")
+    for crops, status in (
+        ("as-is", "ok"),
+        ("aligned", f"onset frame 5: {whole} is empty, damaged or not a picture."),
+    ):
+        main(["casme2", str(root), "--out", str(tmp_path / crops), "--crops", crops])
+        assert {row["clip"]: row["status"] for row in rows(tmp_path / crops)}["EP19_06"] == status
+
+
 def test_command(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     lines = ["subject,onset,apex,label,dataset"]

@@ -165,6 +165,22 @@ def test_the_fullest_tree_is_read_and_whole_frames_come_before_crops(tmp_path):
         shutil.rmtree(next((root / preferred).rglob("EP12_01f")))
 
 
+def test_crops_come_first_where_they_are_preferred(tmp_path):
+    trees = ("CASME2_RAW/CASME2-RAW", "CASME2_RAW_selected", "Cropped")
+    root = fictional.casme2(tmp_path, *trees)
+    for preferred in ("Cropped", "CASME2_RAW_selected", "CASME2_RAW"):
+        frames = read_dataset("casme2", root, prefers_crops=True).samples[0].frames
+        assert frames[9].relative_to(root).parts[0] == preferred
+        # Crops that are not all there do not make up for a whole tree.
+        shutil.rmtree(next((root / preferred).rglob("EP12_01f")))
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_preferring_crops_changes_nothing_where_there_are_none(tmp_path, name):
+    root = BUILDERS[name](tmp_path)
+    assert read_dataset(name, root, prefers_crops=True) == read_dataset(name, root)
+
+
 def test_the_coding_file_can_be_chosen_by_name(tmp_path):
     fictional.casme2(tmp_path, coding="CASME2-coding-20140508.xlsx")
     fictional.casme2(tmp_path, coding="CASME2-coding-20190701.xlsx", is_text=False)
@@ -252,6 +268,7 @@ def test_cameras_of_smic_are_kept_apart(tmp_path):
         assert annotations.source == tmp_path / "SMIC_all_raw/SMIC_all_raw" / camera
         assert {sample.dataset for sample in annotations.samples} == {name}
         assert read_dataset(name, annotations.source).source == annotations.source
+        assert read_dataset(name, tmp_path, prefers_crops=True).source == tmp_path / "SMIC_all_cropped" / camera
     with pytest.raises(DataError, match="has no SMIC of the camera HS"):
         read_dataset("smic_hs", tmp_path / "SMIC_all_raw/SMIC_all_raw/VIS")
 
@@ -355,6 +372,21 @@ def test_composite_is_what_the_list_says(tmp_path):
     ]
     dropped = reasons(annotations, "dropped")
     assert dropped["casme2/26/EP01_01"] == "it is listed, but not among the samples of casme2"
+
+
+def test_composite_takes_the_crops_of_its_parts_where_they_are_preferred(tmp_path):
+    fictional.megc2019(tmp_path)
+    fictional.casme2(tmp_path / "CASME2", "Cropped", "CASME2_RAW/CASME2-RAW")
+    # Two folders that both are called by the data set.
+    shutil.move(tmp_path / "SMIC/SMIC_all_raw", tmp_path / "SMIC_all_raw")
+    (tmp_path / "SMIC").rmdir()
+    fictional.smic(tmp_path, tree="SMIC_all_cropped")
+    for prefers_crops, trees in ((True, ("Cropped", "SMIC_all_cropped")), (False, ("CASME2_RAW", "SMIC_all_raw"))):
+        annotations = read_dataset("megc2019", tmp_path, prefers_crops=prefers_crops)
+        assert len(annotations.samples) == 7
+        for sample in annotations.samples:
+            folders = sample.frames[sample.onset].relative_to(tmp_path).parts
+            assert sample.dataset == "samm" or {*folders} & {*trees}, folders
 
 
 def test_composite_without_its_list_follows_the_rule_behind_it(tmp_path):

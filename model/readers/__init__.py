@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from app.errors import DataError
 from model.annotations import Annotations, LongVideos, Note
@@ -23,7 +23,14 @@ from model.readers.samm import read_samm, read_samm_long
 from model.readers.smic import read_smic_hs, read_smic_nir, read_smic_vis
 from model.readers.table import read_table
 
-READERS: dict[str, Callable[[Path], Annotations]] = {
+
+class Reader(Protocol):
+    """Reads the data set below a folder; where it lies there both whole and cropped, `prefers_crops` decides."""
+
+    def __call__(self, root: Path, *, prefers_crops: bool) -> Annotations: ...
+
+
+READERS: dict[str, Reader] = {
     "casme": read_casme,
     "casme2": read_casme2,
     "samm": read_samm,
@@ -45,17 +52,19 @@ _T = TypeVar("_T")
 _log = logging.getLogger("mmnet.readers")
 
 
-def read_dataset(name: str, root: Path) -> Annotations:
+def read_dataset(name: str, root: Path, *, prefers_crops: bool = False) -> Annotations:
     """Read one data set; every sample that was repaired or dropped is logged.
 
     Args:
         name: one of READERS.
         root: the folder as it was downloaded, or the coding file in it; for "manifest" the CSV.
+        prefers_crops: of several trees with as many of the coded clips, take the data set's own crops before whole
+            frames.
 
     Raises:
         DataError: the name is not known, or the coding file or the images are missing or do not fit each other.
     """
-    annotations = _reader(READERS, name, root)(root)
+    annotations = _reader(READERS, name, root)(root, prefers_crops=prefers_crops)
     _report(annotations.notes)
     return annotations
 
@@ -67,7 +76,7 @@ def read_long_videos(name: str, root: Path) -> LongVideos:
     return videos
 
 
-def _reader(readers: dict[str, Callable[[Path], _T]], name: str, root: Path) -> Callable[[Path], _T]:
+def _reader(readers: dict[str, _T], name: str, root: Path) -> _T:
     if name not in readers:
         raise DataError(
             f"No data set is called {name!r}. Known are {', '.join(readers)}; for any other write a table of its "

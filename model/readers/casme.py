@@ -21,20 +21,20 @@ _CASME2_FILES = (
 )
 
 
-def read_casme(root: Path) -> Annotations:
+def read_casme(root: Path, *, prefers_crops: bool) -> Annotations:
     """CASME: `casme.xlsx` and `CASME_raw_selected/sub01/EP01_5/EP01_5-12.jpg`, or a cropped tree."""
     source = find_coding_file(root, "CASME", (r"casme1?([-_ .].*)?\.xlsx?", r".*coding.*\.xlsx?"), "casme.xlsx")
-    return _read("casme", source, root, "CASME_raw_selected/sub01/EP01_5/EP01_5-12.jpg")
+    return _read("casme", source, root, "CASME_raw_selected/sub01/EP01_5/EP01_5-12.jpg", prefers_crops)
 
 
-def read_casme2(root: Path) -> Annotations:
+def read_casme2(root: Path, *, prefers_crops: bool) -> Annotations:
     """CASME II: `CASME2-coding-*.xlsx` and the raw, selected or cropped tree, `…/sub01/EP02_01f/img46.jpg`."""
     source = find_coding_file(root, "CASME II", _CASME2_FILES, "CASME2-coding-20190701.xlsx or -20140508.xlsx")
-    return _read("casme2", source, root, "CASME2_RAW/CASME2-RAW/sub01/EP02_01f/img46.jpg")
+    return _read("casme2", source, root, "CASME2_RAW/CASME2-RAW/sub01/EP02_01f/img46.jpg", prefers_crops)
 
 
-def _read(dataset: str, source: Path, root: Path, expected: str) -> Annotations:
+def _read(dataset: str, source: Path, root: Path, expected: str, prefers_crops: bool) -> Annotations:
     rows, notes = coded_rows(dataset, read_sheet(source, _COLUMNS))
     images = image_root(root)
-    folder_of = best_finder(images, clip_trees(images, _SUBJECT), rows, expected)
+    folder_of = best_finder(images, clip_trees(images, _SUBJECT), rows, expected, prefers_crops=prefers_crops)
     return annotate(dataset, source, rows, folder_of, notes)

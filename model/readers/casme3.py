@@ -20,7 +20,7 @@ _SUBJECT = r"spno\.?_?(\d+)"
 _CLIP = r"spno\.?_?(\d+)_([a-z]+)_(\d+)"
 
 
-def read_casme3(root: Path) -> Annotations:
+def read_casme3(root: Path, *, prefers_crops: bool) -> Annotations:
     """CAS(ME)^3 part A: `cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx` and one of two trees of colour images.
 
     `Part_A_ME_clip/frame/spNO.1_a_355/355.jpg` holds the micro-expressions only, `part_A/spNO.1/a/color/355.jpg` the
@@ -35,7 +35,8 @@ def read_casme3(root: Path) -> Annotations:
     found = trees_of(images, f"{_CLIP}|{_SUBJECT}")
     trees = [(tree, _ShortClips(tree).folder_of) for tree in found]
     trees += [(tree, _LongVideoTree(tree).folder_of) for tree in found]
-    folder_of = best_finder(images, trees, rows, "Part_A_ME_clip/frame/spNO.1_a_355/355.jpg")
+    expected = "Part_A_ME_clip/frame/spNO.1_a_355/355.jpg"
+    folder_of = best_finder(images, trees, rows, expected, prefers_crops=prefers_crops)
     return annotate("casme3", source, rows, folder_of, notes)
 
 

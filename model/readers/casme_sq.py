@@ -20,6 +20,7 @@ _FILES = (r".*code_final.*updated.*\.xlsx?", r"cas\(me\)\^?2[ _-]*code_final.*\.
 _SUBJECT = r"s?(\d+)"
 _VIDEO = re.compile(r"\d+_(\d{4}).*")
 _FPS = 30.0
+_EXPECTED = "rawpic/s15/15_0101disgustingteeth/img001.jpg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class _Coding:
         return self.videos.get(clip.split("_")[0].casefold(), "")
 
 
-def read_casme_sq(root: Path) -> Annotations:
+def read_casme_sq(root: Path, *, prefers_crops: bool) -> Annotations:
     """The micro-expressions of CAS(ME)^2, from the short clips or from the long videos."""
     source = find_coding_file(root, "CAS(ME)^2", _FILES, "CAS(ME)^2code_final.xlsx")
     coding = _read_coding(source)
@@ -56,7 +57,7 @@ def read_casme_sq(root: Path) -> Annotations:
         rows.append(CodedRow(line - 1, subject, clip, *frames, emotion, cell_text(cells[5])))
     images = image_root(root)
     trees = [(tree, _finder(tree, coding)) for tree in trees_of(images, _SUBJECT)]
-    folder_of = best_finder(images, trees, rows, "rawpic/s15/15_0101disgustingteeth/img001.jpg")
+    folder_of = best_finder(images, trees, rows, _EXPECTED, prefers_crops=prefers_crops)
     return annotate("casme_sq", source, rows, folder_of, notes)
 
 
@@ -77,8 +78,7 @@ def read_casme_sq_long(root: Path) -> LongVideos:
         video = _video_name(coding.folders.get(subject, subject), code) if code else ""
         kind = next((known for known in ("micro", "macro") if _kind(cells).startswith(known)), "")
         movements.append(CodedMovement(clip, video, kind, *frames, canonical_emotion(cell_text(cells[6]))))
-    expected = "rawpic/s15/15_0101disgustingteeth/img001.jpg"
-    return collect_videos("casme_sq_long", source, folders, movements, _FPS, expected)
+    return collect_videos("casme_sq_long", source, folders, movements, _FPS, _EXPECTED)
 
 
 def _video_name(folder_number: str, video: str) -> str:

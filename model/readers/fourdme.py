@@ -12,7 +12,7 @@ from model.readers.layout import best_finder, clip_trees, find_coding_file, imag
 _FILES = (r"4dme_labelling_micro_release.*\.xlsx?", r"micro_and_macro-expression_labels.*\.xlsx?")
 
 
-def read_4dme(root: Path) -> Annotations:
+def read_4dme(root: Path, *, prefers_crops: bool) -> Annotations:
     """4DME: `4DME_Labelling_Micro_release v1.xlsx` and `gray_micro/{subject}/{clip}/`, or the cropped tree.
 
     A movement with two emotions has both in its label, as in `surprise+positive`.
@@ -20,5 +20,6 @@ def read_4dme(root: Path) -> Annotations:
     source = find_coding_file(root, "4DME", _FILES, "4DME_Labelling_Micro_release v1.xlsx")
     rows, notes = coded_rows("4dme", read_sheet(source, ("subject", "clip", "onset", "apex", "label")))
     images = image_root(root)
-    folder_of = best_finder(images, clip_trees(images, r"[a-z]*[._-]?(\d+)"), rows, "gray_micro/{subject}/{clip}/")
+    trees, expected = clip_trees(images, r"[a-z]*[._-]?(\d+)"), "gray_micro/{subject}/{clip}/"
+    folder_of = best_finder(images, trees, rows, expected, prefers_crops=prefers_crops)
     return annotate("4dme", source, rows, folder_of, notes)

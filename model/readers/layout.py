@@ -69,12 +69,15 @@ def best_finder(
     trees: Iterable[tuple[Path, Callable[[CodedRow], Path | None]]],
     rows: Sequence[CodedRow],
     expected: str,
+    *,
+    prefers_crops: bool,
 ) -> Callable[[CodedRow], Path | None]:
     """Of several trees the one with most of the coded clips; between equals whole frames before crops.
 
     Args:
         trees: each tree with the function that finds the folder of a row in it.
         expected: layout for the error message.
+        prefers_crops: between equals crops come first.
 
     Raises:
         DataError: no tree has any clip.
@@ -83,7 +86,8 @@ def best_finder(
     def rank(tree: Path) -> int:
         # A crop leaves the face tracker less to hold on to, and crops were cut by others' rules.
         words = str(tree.relative_to(root)).lower()
-        return 2 if "crop" in words else 1 if "select" in words else 0
+        rank = 2 if "crop" in words else 1 if "select" in words else 0
+        return 2 - rank if prefers_crops else rank
 
     found = [
         (-sum(folder_of(row) is not None for row in rows), rank(tree), index, folder_of)

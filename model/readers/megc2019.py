@@ -37,7 +37,7 @@ _CLASSES = {"casme2": _CASME2_CLASSES, "smic_hs": _SMIC_CLASSES, "samm": _SAMM_C
 _NOT_LISTED = {("casme2", "4", "ep12_01f"), ("casme2", "5", "ep09_05f"), ("casme2", "24", "ep02_07")}
 
 
-def read_megc2019(root: Path) -> Annotations:
+def read_megc2019(root: Path, *, prefers_crops: bool) -> Annotations:
     """The three data sets below one folder; `combined_3class_gt.csv` decides who is in, or its rule when it is absent.
 
     Samples keep the name of their own data set, and have the common class as label.
@@ -47,7 +47,10 @@ def read_megc2019(root: Path) -> Annotations:
     """
     lists = [root] if root.is_file() else find_files(root, _LIST_FILES)
     root = image_root(root)
-    parts = {name: reader(_part_root(root, pattern)) for name, (reader, pattern) in _PARTS.items()}
+    parts = {
+        name: reader(_part_root(root, pattern), prefers_crops=prefers_crops)
+        for name, (reader, pattern) in _PARTS.items()
+    }
     if lists:
         samples, notes = _listed(lists[0], parts)
     else:
@@ -63,8 +66,9 @@ def read_megc2019(root: Path) -> Annotations:
 
 
 def _part_root(root: Path, pattern: re.Pattern[str]) -> Path:
-    """The folder of one data set; the common one where all three were unpacked into it."""
-    return next((folder for folder in subfolders(root) if pattern.fullmatch(folder.name)), root)
+    """The folder of one data set; the common one where it has none, or several, as those of whole frames and crops."""
+    found = [folder for folder in subfolders(root) if pattern.fullmatch(folder.name)]
+    return found[0] if len(found) == 1 else root
 
 
 def _name(dataset: str, subject: str, clip: str) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from model.readers.layout import best_finder, find_coding_file, image_root
 _CLIP = re.compile(r"s\d+-\d+-\d+", re.IGNORECASE)
 
 
-def read_mmew(root: Path) -> Annotations:
+def read_mmew(root: Path, *, prefers_crops: bool) -> Annotations:
     """MMEW: `MMEW_Micro_Exp.xlsx` and `Micro_Expression/happiness/S01-01-001/1.jpg`.
 
     The subject may be a folder above the emotion. The label is that of the sheet: what it calls others lies in a folder
@@ -26,7 +26,8 @@ def read_mmew(root: Path) -> Annotations:
     clips = _clips(images)
     # Names of clips are unique in the whole data set, so that whatever lies above them does not matter.
     trees = [(images, lambda row: clips.get(row.clip.casefold()))] if clips else []
-    folder_of = best_finder(images, trees, rows, "Micro_Expression/happiness/S01-01-001/1.jpg")
+    expected = "Micro_Expression/happiness/S01-01-001/1.jpg"
+    folder_of = best_finder(images, trees, rows, expected, prefers_crops=prefers_crops)
     return annotate("mmew", source, rows, folder_of, notes, is_own_clip=True)
 
 

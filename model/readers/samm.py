@@ -16,12 +16,13 @@ _LONG_FILES = (r"samm_?long_?videos_v\d+_release.*\.xlsx?",)
 _FPS = 200.0
 
 
-def read_samm(root: Path) -> Annotations:
+def read_samm(root: Path, *, prefers_crops: bool) -> Annotations:
     """SAMM: `SAMM_Micro_FACS_Codes_v2.xlsx`, its header below 13 rows of notes, and `006/006_1_2/006_05562.jpg`."""
     source = find_coding_file(root, "SAMM", _MICRO_FILES, "SAMM_Micro_FACS_Codes_v2.xlsx")
     rows, notes = coded_rows("samm", read_sheet(source, ("subject", "clip", "onset", "apex", "offset", "label")))
     images = image_root(root)
-    folder_of = best_finder(images, clip_trees(images, r"(\d{1,3})"), rows, "SAMM/006/006_1_2/006_05562.jpg")
+    trees, expected = clip_trees(images, r"(\d{1,3})"), "SAMM/006/006_1_2/006_05562.jpg"
+    folder_of = best_finder(images, trees, rows, expected, prefers_crops=prefers_crops)
     return annotate("samm", source, rows, folder_of, notes)
 
 

@@ -17,27 +17,27 @@ _SUBJECT = r"s\d+"
 _CAMERAS = ("hs", "vis", "nir")
 
 
-def read_smic_hs(root: Path) -> Annotations:
+def read_smic_hs(root: Path, *, prefers_crops: bool) -> Annotations:
     """SMIC of the high-speed camera, 100 frames a second."""
-    return _read("smic_hs", root)
+    return _read("smic_hs", root, prefers_crops)
 
 
-def read_smic_vis(root: Path) -> Annotations:
+def read_smic_vis(root: Path, *, prefers_crops: bool) -> Annotations:
     """SMIC of the ordinary colour camera, 25 frames a second."""
-    return _read("smic_vis", root)
+    return _read("smic_vis", root, prefers_crops)
 
 
-def read_smic_nir(root: Path) -> Annotations:
+def read_smic_nir(root: Path, *, prefers_crops: bool) -> Annotations:
     """SMIC of the near-infrared camera, 25 frames a second."""
-    return _read("smic_nir", root)
+    return _read("smic_nir", root, prefers_crops)
 
 
-def _read(dataset: str, root: Path) -> Annotations:
+def _read(dataset: str, root: Path, prefers_crops: bool) -> Annotations:
     """`SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image036237.bmp`, or the cropped tree.
 
     The first file is the onset and the last one the offset: the numbers are the camera's own. The apex is not coded.
     """
-    tree = _find_tree(dataset, root)
+    tree = _find_tree(dataset, root, prefers_crops)
     samples, notes = [], []
     for subject in subfolders(tree):
         # Clips without a movement lie beside those with one, in non_micro.
@@ -59,8 +59,8 @@ def _read(dataset: str, root: Path) -> Annotations:
     return Annotations(dataset, tree, tuple(samples), tuple(notes))
 
 
-def _find_tree(dataset: str, root: Path) -> Path:
-    """The folder with the subjects of one camera, whole frames before crops."""
+def _find_tree(dataset: str, root: Path, prefers_crops: bool) -> Path:
+    """The folder with the subjects of one camera, whole frames before crops unless these are preferred."""
     camera = dataset.removeprefix("smic_")
     found = []
     for tree in trees_of(root, _SUBJECT):
@@ -70,7 +70,8 @@ def _find_tree(dataset: str, root: Path) -> Path:
             parts = reversed([root.name, *tree.relative_to(root).parts])
             named = [c for part in parts for c in _CAMERAS if c in re.split(r"[\W_]", part.lower())]
             if not named or named[0] == camera:
-                found.append((not named, "crop" in str(tree.relative_to(root)).lower(), str(tree), tree))
+                is_cropped = "crop" in str(tree.relative_to(root)).lower()
+                found.append((not named, is_cropped != prefers_crops, str(tree), tree))
     if not found:
         raise DataError(
             f"{root} has no SMIC of the camera {camera.upper()}: {camera.upper()}/s1/micro/negative/s1_ne_01/ with "

@@ -15,7 +15,7 @@ _REQUIRED = ("subject", "onset", "apex", "label")
 _OPTIONAL = ("offset", "aus", "dataset")
 
 
-def read_table(root: Path) -> Annotations:
+def read_table(root: Path, *, prefers_crops: bool) -> Annotations:
     """A CSV with the columns subject, onset, apex, label and, if wanted, offset, aus, dataset.
 
     Onset, apex and offset are image files, relative to the CSV. Subjects are any text; without a dataset column all
@@ -23,6 +23,7 @@ def read_table(root: Path) -> Annotations:
 
     Args:
         root: the CSV, or a folder with one `manifest.csv`.
+        prefers_crops: of no effect, since the table itself names the pictures.
 
     Raises:
         DataError: there is no table, it lacks a column, or not one row can be used.
