@@ -12,6 +12,7 @@ from prepared_samples import drawn, drawn_samples, write_sample
 
 from app.errors import DataError
 from model.annotations import Sample
+from model.folds import PROTOCOLS, make_folds
 from model.labels import CLASS_PROTOCOLS
 from model.prepare import prepare
 from model.prepared import PreparedPairs, crop_folder, load_prepared, read_table
@@ -101,6 +102,16 @@ def test_several_data_sets_become_one(folder, tmp_path):
     assert both.dataset.tolist() == ["casme2"] * 3 + ["smic_hs"] * 2
     assert [both.class_names[label] for label in both.label] == ["negative", "surprise", "negative"] + ["positive"] * 2
     assert len(set(both.subject.tolist())) == 4
+
+
+def test_a_fold_leaves_a_person_out_with_all_cameras_that_filmed_them(tmp_path):
+    cameras = ("smic_hs", "smic_vis", "smic_nir")
+    for name in cameras:
+        prepare(drawn_samples(tmp_path / "data", 2, dataset=name, label="positive"), tmp_path / name, crops="as-is")
+    pairs = load_prepared([tmp_path / name for name in cameras], COMPOSITE)
+    folds = make_folds(PROTOCOLS["loso"], pairs.subject, pairs.dataset)
+    assert [fold.name for fold in folds] == ["smic_0", "smic_1"]
+    assert [pairs.dataset[fold.test].tolist() for fold in folds] == [list(cameras)] * 2
 
 
 def test_a_table_is_read_back_as_it_was_written(samples, folder):

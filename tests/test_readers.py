@@ -52,7 +52,7 @@ def test_samples_are_complete(tmp_path, name):
         assert numbers == sorted(numbers)
         assert (numbers[0], numbers[-1]) == (sample.onset, sample.offset)
         assert sample.subject == str(int(sample.subject))
-        assert sample.person == f"{sample.dataset}/{sample.subject}"
+        assert sample.person == f"{sample.dataset.removesuffix('_hs')}/{sample.subject}"
         assert cv2.imread(str(sample.frames[sample.apex])) is not None
     assert {note.action for note in annotations.notes} <= {"repaired", "dropped", "missing frame"}
 
@@ -262,6 +262,7 @@ def test_cameras_of_smic_are_kept_apart(tmp_path):
     for camera in ("HS", "VIS", "NIR"):
         fictional.smic(tmp_path, camera)
         fictional.smic(tmp_path, camera, tree="SMIC_all_cropped")
+    keys = set()
     for camera in ("HS", "VIS", "NIR"):
         name = f"smic_{camera.lower()}"
         annotations = read_dataset(name, tmp_path)
@@ -269,6 +270,10 @@ def test_cameras_of_smic_are_kept_apart(tmp_path):
         assert {sample.dataset for sample in annotations.samples} == {name}
         assert read_dataset(name, annotations.source).source == annotations.source
         assert read_dataset(name, tmp_path, prefers_crops=True).source == tmp_path / "SMIC_all_cropped" / camera
+        # The people are the same for all of them, the samples are not.
+        assert [sample.person for sample in annotations.samples] == ["smic/1", "smic/1", "smic/11"]
+        keys |= {sample.key for sample in annotations.samples}
+    assert len(keys) == 3 * 3
     with pytest.raises(DataError, match="has no SMIC of the camera HS"):
         read_dataset("smic_hs", tmp_path / "SMIC_all_raw/SMIC_all_raw/VIS")
 
@@ -395,9 +400,9 @@ def test_composite_without_its_list_follows_the_rule_behind_it(tmp_path):
         ("casme2/1", "EP02_01f", "positive"),
         ("casme2/1", "EP19_06", "surprise"),
         ("casme2/16", "EP01_08", "negative"),
-        ("smic_hs/1", "s1_ne_01", "negative"),
-        ("smic_hs/1", "s1_po_01", "positive"),
-        ("smic_hs/11", "s11_sur_01", "surprise"),
+        ("smic/1", "s1_ne_01", "negative"),
+        ("smic/1", "s1_po_01", "positive"),
+        ("smic/11", "s11_sur_01", "surprise"),
         ("samm/6", "006_1_2", "positive"),
         ("samm/6", "006_1_3", "negative"),
         ("samm/11", "011_2_1", "surprise"),
