@@ -15,13 +15,10 @@ one.
 from __future__ import annotations
 
 import csv
-import ctypes
 import json
 import logging
 import os
-import signal
 import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Sequence
@@ -285,14 +282,6 @@ def _failure(code: int, log: Path) -> str:
     else:
         reason = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [f"ended with {code}"])[-1]
     return f"{log.parent}: {reason} (see {log.name}; go on with --resume)"
-
-
-def end_with_parent(parent: int) -> None:
-    """Ask Linux to end this process when the one that started it has died: two must not train the same fold."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            sys.exit(f"The process {parent} that asked for this fold is gone.")
 
 
 def pool(run: CrossValidation) -> dict[str, Any]:

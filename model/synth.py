@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import csv
 import logging
+import os
 import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from app.face.geometry import inter_ocular_px
 from app.face.tracker import FaceTracker
 from model import crops
 from model.configs import THREE_CLASSES
+from model.processes import end_with_parent
 
 # Action units behind each class: EMFACS and the micro-expression sets' own coding. "S" is a side drawn at random.
 COMBINATIONS: dict[str, tuple[str, ...]] = {
@@ -144,8 +147,14 @@ def generate_pairs(
     if jobs > 1:
         from torch.utils.data import DataLoader  # its workers are all of torch that is needed here
 
-        # MediaPipe does not survive a fork.
-        parts = DataLoader(tasks, batch_size=None, num_workers=jobs, multiprocessing_context="spawn")
+        # MediaPipe does not survive a fork. Workers of a killed process would wait for good to be rid of their pairs.
+        parts = DataLoader(
+            tasks,
+            batch_size=None,
+            num_workers=jobs,
+            multiprocessing_context="spawn",
+            worker_init_fn=partial(end_with_parent, os.getpid()),
+        )
     return PairSet.joined(list(tqdm(parts, total=len(tasks), unit="person", disable=None)))
 
 

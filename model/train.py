@@ -25,12 +25,13 @@ from app.errors import DataError, MmnetError, OutputError
 from model.checkpoint import RunRecord, read_record
 from model.compute import keep_freed_memory
 from model.configs import CONFIGS, RunConfig, synthetic_3class
-from model.crossvalidate import begin, end_with_parent, plan, pool, read_settings, train_final, train_fold, train_folds
+from model.crossvalidate import begin, plan, pool, read_settings, train_final, train_fold, train_folds
 from model.dataset import PairSource, check_people_held_out, load_pairs
 from model.fit import CHECKPOINT, check_same_run, evaluate, finish, fit, make_folder, scores_of
 from model.folds import PROTOCOLS
 from model.labels import class_protocol
 from model.prepared import load_prepared
+from model.processes import end_with_parent
 from model.report import DECIMALS, POOLED, Predictions, write_json, write_report
 
 _log = logging.getLogger("mmnet.train")
@@ -185,6 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     _log.setLevel(logging.INFO)
     if arguments.parent is not None:
+        # Two processes must not train the same fold.
         end_with_parent(arguments.parent)
     keep_freed_memory()
     # Before CUDA starts: cuBLAS then adds in the same order every time.

@@ -1,9 +1,14 @@
 """Synthetic pairs: what is drawn, that it is repeatable, and that the real front end shows the movement."""
 
+import contextlib
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from app.capture.demo import demo_portrait
@@ -93,6 +98,30 @@ def test_processes_share_the_work_and_change_nothing(faces_dir: Path) -> None:
     alone, together = (generate_pairs(faces_dir, None, pairs_per_class=2, seed=3, jobs=jobs) for jobs in (1, 2))
     np.testing.assert_array_equal(alone.apex, together.apex)
     np.testing.assert_array_equal(alone.subject, together.subject)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be asked to end a process with its parent")
+def test_the_processes_of_a_killed_one_end(faces_dir: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    arguments = ["--faces", str(faces_dir), "--out", str(tmp_path / "pairs.npz"), "--people", "all", "--jobs", "2"]
+    process = psutil.Popen(
+        [sys.executable, "-m", "model.synth", *arguments], cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL
+    )
+    children: list[psutil.Process] = []
+    try:
+        # What draws pairs has loaded the face tracker.
+        while sum(any("mediapipe" in m.path for m in child.memory_maps()) for child in children) < 2:
+            assert process.poll() is None
+            time.sleep(0.1)
+            children = process.children(recursive=True)
+        process.kill()
+        process.wait()
+        assert psutil.wait_procs(children, timeout=10)[1] == []
+    finally:
+        for left in (process, *children):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.kill()
 
 
 def test_portraits_are_grouped_by_person(tmp_path: Path) -> None:
