@@ -42,7 +42,7 @@ def report_dataset(annotations: Annotations) -> dict[str, Any]:
         "dataset": annotations.dataset,
         "release": release.title if release else None,
         "coded_in": str(annotations.source),
-        "images": _common_folder(path for sample in samples for path in list(sample.frames.values())[:1]),
+        "images": _common_folder({path.parent for sample in samples for path in sample.frames.values()}),
         "samples": _compare(len(samples), release and release.samples),
         "subjects": _compare(len({sample.person for sample in samples}), release and release.subjects),
         "classes": {name: _compare(per_class[name], expected.get(name)) for name in names},
@@ -59,7 +59,7 @@ def report_long_videos(videos: LongVideos) -> dict[str, Any]:
     return {
         "dataset": videos.dataset,
         "coded_in": str(videos.source),
-        "images": _common_folder(video.frames / "image" for video in videos.videos),
+        "images": _common_folder(video.frames for video in videos.videos),
         "videos": _compare(len(videos.videos), expected.get("videos")),
         "subjects": _compare(len({video.subject for video in videos.videos}), None),
         "movements": {kind: _compare(kinds[kind], expected.get(kind)) for kind in ("macro", "micro")},
@@ -81,9 +81,9 @@ def _notes(notes: Sequence[Note]) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def _common_folder(images: Iterable[Path]) -> str:
-    """The deepest folder above the clips of all samples."""
-    return os.path.commonpath([path.parent.parent for path in images])
+def _common_folder(folders: Iterable[Path]) -> str:
+    """The deepest folder that holds all of these, a single one itself; absolute, since tables may mix both kinds."""
+    return os.path.commonpath([os.path.abspath(folder) for folder in folders])
 
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:

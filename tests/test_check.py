@@ -98,6 +98,22 @@ def test_a_table_of_ones_own_has_nothing_to_compare_with(tmp_path, capsys):
     found = lines(capsys)
     assert found[0] == "manifest"
     assert "samples             1" in found
+    assert f"images       {tmp_path}" in found
+
+
+def test_the_folder_of_the_images_is_the_deepest_with_all_of_them(tmp_path, capsys, monkeypatch):
+    fictional.draw(tmp_path / "own/a", ["1.jpg"])
+    fictional.draw(tmp_path / "own/b", ["2.jpg"])
+    (tmp_path / "tables").mkdir()
+    table = tmp_path / "tables/manifest.csv"
+    table.write_text(f"subject,onset,apex,label\na,../own/a/1.jpg,{tmp_path}/own/b/2.jpg,fear\n")
+    assert main(["manifest", str(table)]) == 0
+    assert f"images       {tmp_path / 'own'}" in lines(capsys)
+    fictional.draw(tmp_path / "tables", ["1.jpg", "2.jpg"])
+    table.write_text("subject,onset,apex,label\na,1.jpg,2.jpg,fear\n")
+    monkeypatch.chdir(table.parent)
+    assert main(["manifest", "."]) == 0
+    assert f"images       {table.parent}" in lines(capsys)
 
 
 def test_long_videos_are_checked_and_their_truth_written(tmp_path, capsys):
