@@ -1,6 +1,6 @@
 """Look at a data set as it was downloaded, before anything is trained on it.
 
-    python -m model.check casme2 CASME2
+    mmnet check casme2 CASME2
 
 Says what was found, how it differs from what is published, and what was repaired or left out and why.
 """

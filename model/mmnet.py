@@ -59,8 +59,8 @@ class ContinuousAttention(nn.Module):
 
     def forward(self, x_NCHW: Tensor, previous_N1HW: Tensor | None = None) -> tuple[Tensor, Tensor]:
         identity_NCHW = x_NCHW if self.downsample is None else self.downsample(x_NCHW)
-        f_NCHW = F.relu(self.bn1(self.conv1(x_NCHW)))
-        f_NCHW = F.relu(self.bn2(self.conv2(f_NCHW)) + identity_NCHW)
+        f_NCHW = F.relu(self.bn1(self.conv1(x_NCHW)), inplace=True)
+        f_NCHW = F.relu(self.bn2(self.conv2(f_NCHW)) + identity_NCHW, inplace=True)
         pooled_N2HW = torch.cat([f_NCHW.mean(dim=1, keepdim=True), f_NCHW.amax(dim=1, keepdim=True)], dim=1)
         attention_N1HW = torch.sigmoid(self.attn(pooled_N2HW))
         if previous_N1HW is not None:
@@ -118,7 +118,7 @@ class MotionBranch(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x_NCHW: Tensor, position_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        x_NCHW = F.relu(self.bn1(self.conv1(x_NCHW)))
+        x_NCHW = F.relu(self.bn1(self.conv1(x_NCHW)), inplace=True)
         x_NCHW, first_N1HW = self.layer1[0](x_NCHW)
         attention_N1HW = first_N1HW
         for layer in (self.layer2, self.layer3, self.layer4):
@@ -134,7 +134,7 @@ class MMNet(nn.Module):
         super().__init__()
         self.config = config
         self.conv_act = nn.Sequential(
-            nn.Conv2d(3, 180, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(180), nn.ReLU()
+            nn.Conv2d(3, 180, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(180), nn.ReLU(inplace=True)
         )
         self.vit_pos = PositionCalibration(config.position_blocks, config.position_mlp_ratio)
         self.main_branch = MotionBranch(len(config.class_names))

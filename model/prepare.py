@@ -1,6 +1,6 @@
 """Cut the crops of a data set that training reads: the coded onset and apex, and the frames near them.
 
-    python -m model.prepare casme2 CASME2 --out prepared/casme2
+    mmnet prepare casme2 CASME2 --out prepared/casme2
 
 A run that was cut off goes on where it was, and a second one cuts only what is new or has changed. The crops depend on
 the images alone, not on the number of processes.
@@ -309,7 +309,7 @@ def _positive(text: str) -> int:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m model.prepare", description="Cut the crops of a data set that training reads."
+        prog="mmnet prepare", description="Cut the crops of a data set that training reads."
     )
     parser.add_argument(
         "dataset", metavar="DATASET", help="casme2, samm, smic_hs, …, or manifest for a table of images"

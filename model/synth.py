@@ -282,7 +282,7 @@ def _filmed(
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m model.synth", description="Make synthetic training pairs.")
+    parser = argparse.ArgumentParser(prog="mmnet synth", description="Make synthetic training pairs.")
     parser.add_argument("--faces", type=Path, required=True, metavar="DIR", help="folder of frontal portraits")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
     parser.add_argument("--pairs-per-class", type=int, default=500, metavar="N")
