@@ -315,9 +315,11 @@ def _print_beside_script(summary: Summary) -> None:
     for index, row in enumerate(found):
         if index not in found_of.values():
             print(f"  {'nothing here':36s}{_frames_of(row)}     false alarm")
+    named = [(script[true].label, found[index]["label"]) for true, index in score.pairs if found[index]["label"]]
+    right = f"; class right in {sum(t == f for t, f in named)} of {len(named)}" if named else ""
     print(
         f"  found {score.true_positives} of {score.true_count}, missed {score.false_negatives}, "
-        f"false alarms {score.false_positives} (a pair counts when its intervals overlap by IoU ≥ 0.5)"
+        f"false alarms {score.false_positives} (a pair counts when its intervals overlap by IoU ≥ 0.5){right}"
     )
 
 

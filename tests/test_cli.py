@@ -93,6 +93,9 @@ def test_analyze_demo_prints_it_beside_its_script(tmp_path, network_path, capsys
     printed = capsys.readouterr()
     assert f"{FIRST.label:9s} {FIRST.onset_frame:4d} {FIRST.apex_frame:4d} {FIRST.offset_frame:4d}" in printed.out
     assert "found 1 of 1, missed 0, false alarms 0" in printed.out
+    with (tmp_path / "r/demo/events.csv").open(newline="") as file:
+        (event,) = csv.DictReader(file)
+    assert f"class right in {int(event['label'] == FIRST.label)} of 1" in printed.out
     assert "CPUExecutionProvider" in printed.out
     assert "\r" not in printed.err  # no progress bar where there is no terminal
     assert (tmp_path / "r/demo/events.csv").is_file()

@@ -69,7 +69,6 @@ def test_parameters_taking_part_are_9_4_million():
     assert sum(p.numel() for p in build(casme2_3class).parameters()) == 9_241_719
 
 
-@pytest.mark.parametrize(("config", "blocks", "hidden"), [(casme2_5class, 2, 2048), (casme2_3class, 3, 1024)])
 def test_a_pair_costs_14_4_gflops(network, pair):
     """The counter knows convolutions and products, not normalisation and pooling."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -77,6 +76,7 @@ def test_a_pair_costs_14_4_gflops(network, pair):
     assert counter.get_total_flops() / 1e9 == pytest.approx(14.4, abs=0.2)
 
 
+@pytest.mark.parametrize(("config", "blocks", "hidden"), [(casme2_5class, 2, 2048), (casme2_3class, 3, 1024)])
 def test_position_branch_differs_between_the_configurations(config, blocks, hidden):
     position = build(config).vit_pos
     assert len(position.blocks) == blocks
