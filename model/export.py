@@ -39,6 +39,7 @@ from model.report import POOLED
 FORMAT_VERSION = 1
 PARITY_TOLERANCE = 1e-4
 _OPSET = 18
+_MANIFEST, _CARD = "manifest.json", "card.md"
 _OUTPUTS = ("probabilities", "attention")
 _log = logging.getLogger("mmnet.export")
 
@@ -188,7 +189,7 @@ def check_parity(deployed: nn.Module, path: Path) -> float:
 
 def update_manifest(path: Path, class_names: Sequence[str], is_default: bool = False) -> None:
     """Enter a network into the manifest beside it; the first one, or one marked so, is what the application takes."""
-    manifest_path = path.with_name("manifest.json")
+    manifest_path = path.with_name(_MANIFEST)
     models = []
     if manifest_path.exists():
         models = json.loads(manifest_path.read_text(encoding="utf-8"))["models"]
@@ -211,6 +212,39 @@ def update_manifest(path: Path, class_names: Sequence[str], is_default: bool = F
     temporary = manifest_path.with_suffix(".tmp")
     temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     temporary.replace(manifest_path)
+
+
+def write_card(path: Path, provenance: Provenance, checkpoint: Path | None) -> Path:
+    """Put a model card beside an exported network, NAME.md: that of the run, or what the file says of itself.
+
+    A card that is there already is left alone: somebody may have written it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    card = path.with_suffix(".md")
+    if card.exists():
+        _log.warning("%s is there already and stays as it is: does it still describe the network?", card)
+        return card
+    text = _brief_card(provenance)
+    try:
+        if checkpoint is not None:
+            # The network for use lies a folder below the cross-validation that scored it.
+            run = checkpoint.parent.parent if checkpoint.parent.name == "final" else checkpoint.parent
+            if (run / _CARD).is_file():
+                text = (run / _CARD).read_text(encoding="utf-8")
+        card.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{card} cannot be written: {error.strerror}.") from None
+    return card
+
+
+def _brief_card(provenance: Provenance) -> str:
+    scores = {name: provenance.scores[name] for name in POOLED if name in provenance.scores}
+    lines = [f"# {provenance.name}", "", f"Training data: {provenance.training_data}.", ""]
+    lines += [f"Protocol: {provenance.protocol}.", "", f"Crops: {provenance.crop_recipe}.", ""]
+    lines += ["Scores: " + (", ".join(f"{k} {v:.4f}" for k, v in scores.items()) or "not known") + ".", ""]
+    return "\n".join(lines)
 
 
 def _random_crops(count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -247,7 +281,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="outputs of a --from-reference file, in order (default: the authors' order)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
-    parser.add_argument("--default", action="store_true", help="make it the network that the application takes")
+    parser.add_argument("--default", action="store_true", help="name it in the manifest beside it as the default")
     return parser.parse_args(argv)
 
 
@@ -264,7 +298,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             network, _, record = load_checkpoint(arguments.checkpoint)
             provenance = provenance_of(record)
         difference = export_onnx(network, arguments.out, provenance)
-        update_manifest(arguments.out, network.config.class_names, arguments.default)
+        write_card(arguments.out, provenance, arguments.checkpoint)
+        if arguments.default or arguments.out.with_name(_MANIFEST).exists():
+            update_manifest(arguments.out, network.config.class_names, arguments.default)
     except MmnetError as error:
         _log.error("%s", error)
         return 1

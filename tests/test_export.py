@@ -152,7 +152,7 @@ def checkpoint(folder, results, config=synthetic_3class):
 def test_command_writes_file_and_manifest(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     out = tmp_path / "weights" / "five.onnx"
-    code = main([str(checkpoint(tmp_path, SCORES, casme2_5class)), "--out", str(out)])
+    code = main([str(checkpoint(tmp_path, SCORES, casme2_5class)), "--out", str(out), "--default"])
     assert code == 0
     manifest = json.loads((out.parent / "manifest.json").read_text())
     assert manifest == {
@@ -173,6 +173,27 @@ def test_command_writes_file_and_manifest(tmp_path, caplog):
     assert "4 pairs of 3 people" in metadata["training_data"]
     assert "2 pairs of 1 other people" in metadata["protocol"]
     assert json.loads(metadata["scores"]) == SCORES
+
+
+def test_a_users_own_network_gets_a_card_and_no_manifest(tmp_path, caplog):
+    run = tmp_path / "run" / "final"
+    run.mkdir(parents=True)
+    saved, out = checkpoint(run, SCORES), tmp_path / "own" / "net.onnx"
+    assert main([str(saved), "--out", str(out)]) == 0
+    assert sorted(p.name for p in out.parent.iterdir()) == ["net.md", "net.onnx"]
+    card = (out.parent / "net.md").read_text()
+    assert "4 pairs of 3 people" in card
+    assert "uf1 0.4000" in card
+    with Classifier(RecognitionConfig(model=out, device="cpu")) as classifier:
+        assert classifier.card == card
+
+    (run.parent / "card.md").write_text("# the run's\n")
+    assert main([str(saved), "--out", str(out)]) == 0
+    assert (out.parent / "net.md").read_text() == card
+    assert "stays as it is" in caplog.text
+    (out.parent / "net.md").unlink()
+    assert main([str(saved), "--out", str(out)]) == 0
+    assert (out.parent / "net.md").read_text() == "# the run's\n"
 
 
 def test_command_refuses_an_unfinished_run(tmp_path, caplog):

@@ -70,7 +70,7 @@ class Classifier(Resource):
         self.class_names = _checked_class_names(model, self.metadata)
         _check_signature(model, session, len(self.class_names))
         self.model_name, self.model_path, self.sha256 = model.name, model.path, model.sha256
-        card_path = model.entry.card_path if model.entry else None
+        card_path = model.entry.card_path if model.entry else model.path.with_suffix(".md")
         self.card = card_path.read_text(encoding="utf-8") if card_path and card_path.is_file() else ""
         blank = np.zeros((1, CROP_SIZE, CROP_SIZE, 3), np.uint8)
         probe = {"onset": blank, "apex": blank}
