@@ -50,7 +50,7 @@ def keep_freed_memory() -> None:
     """Let glibc keep what is freed for the whole process, instead of asking the kernel for fresh pages at every step.
 
     A step of MMNet frees and takes gigabytes in blocks of tens of megabytes; on two cores without bfloat16, training
-    was 1.9 times as fast with this. Does nothing where the C library is another one.
+    was 1.5 to 1.9 times as fast with this. Does nothing where the C library is another one.
     """
     if sys.platform != "linux":
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -74,8 +75,9 @@ class LiveSource(Resource):
         self._is_closed = True
         self._capture.release()
 
+    @abstractmethod
     def _lost(self, when: str) -> SourceError:
-        raise NotImplementedError
+        """What to raise when the device falls silent."""
 
     def _image(self) -> np.ndarray | None:
         is_read, image = self._capture.retrieve()
