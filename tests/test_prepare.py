@@ -185,7 +185,6 @@ def test_one_unusable_frame_does_not_lose_the_others(moving, tmp_path, caplog):
 
 @pytest.mark.slow
 def test_processes_share_the_work_and_change_nothing(moving, tmp_path):
-    pytest.importorskip("torch")
     parts = [(100, 160), (101, 159), (102, 158), (130, 160)]
     samples = [write_sample(tmp_path / f"clip{a}", moving, onset=a, apex=b) for a, b in parts]
     prepare(samples, tmp_path / "alone")

@@ -94,7 +94,6 @@ def test_command_writes_a_complete_file(faces_dir: Path, tmp_path: Path) -> None
 
 
 def test_processes_share_the_work_and_change_nothing(faces_dir: Path) -> None:
-    pytest.importorskip("torch")
     alone, together = (generate_pairs(faces_dir, None, pairs_per_class=2, seed=3, jobs=jobs) for jobs in (1, 2))
     np.testing.assert_array_equal(alone.apex, together.apex)
     np.testing.assert_array_equal(alone.subject, together.subject)
@@ -103,7 +102,6 @@ def test_processes_share_the_work_and_change_nothing(faces_dir: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be asked to end a process with its parent")
 def test_the_processes_of_a_killed_one_end(faces_dir: Path, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     arguments = ["--faces", str(faces_dir), "--out", str(tmp_path / "pairs.npz"), "--people", "all", "--jobs", "2"]
     process = psutil.Popen(
         [sys.executable, "-m", "model.synth", *arguments], cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL
