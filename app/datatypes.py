@@ -129,25 +129,72 @@ class KeyFrame:
     crop_bgr: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class RegionMovement:
+    """How far one region moved from onset to apex: image right and down, percent of the inter-ocular distance.
+
+    `uncertainty_percent` is one standard deviation of what the region does at rest.
+    """
+
+    region: str
+    x_percent: float
+    y_percent: float
+    uncertainty_percent: float
+
+    @property
+    def distance_percent(self) -> float:
+        """Length of the movement, percent of the inter-ocular distance."""
+        return float(np.hypot(self.x_percent, self.y_percent))
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a candidate was withdrawn: the gate (a key of spotting.spotter.REJECTIONS), what it measured, its limit."""
+
+    reason: str
+    measured: float
+    limit: float
+    unit: str  # "ms", "%", "%/s", "" for a ratio
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Candidate:
-    """A spotted movement. `rejected_because` is "" for a micro-expression candidate, else the gate that closed."""
+    """A spotted movement: announced at its apex, decided at its offset. `rejection` is None when it was accepted.
 
+    `onset_ns`, `apex_ns` and `offset_ns` are finer than the frame rate; the key frames are the frames nearest to them.
+    `movements` has the strongest first; `action_units` are those that fit them (FACS numbers, "12L" for one side).
+    """
+
+    candidate_id: int  # the same when announced and when decided; unique within a pipeline
     face_id: int
     onset: KeyFrame
     apex: KeyFrame
     offset: KeyFrame
-    regions: tuple[str, ...]  # that moved, strongest first
+    onset_ns: int
+    apex_ns: int
+    offset_ns: int
+    movements: tuple[RegionMovement, ...]
+    action_units: tuple[str, ...]
     spot_score: float  # peak strength, 1.0 = at the threshold
     head_motion: float  # largest head speed during the movement, percent of the inter-ocular distance a second
     has_blink: bool
     fps_effective: float  # frame rate around the movement, Hz
-    rejected_because: str = ""
+    rejection: Rejection | None = None
+
+    @property
+    def rejected_because(self) -> str:
+        """The gate that closed, or "" for a micro-expression candidate."""
+        return self.rejection.reason if self.rejection is not None else ""
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Names of the regions that moved, strongest first."""
+        return tuple(movement.region for movement in self.movements)
 
     @property
     def duration_ms(self) -> float:
         """Onset to offset in milliseconds."""
-        return (self.offset.timestamp_ns - self.onset.timestamp_ns) / 1e6
+        return (self.offset_ns - self.onset_ns) / 1e6
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -187,8 +234,9 @@ class Event:
 class StepResult:
     """Everything `Pipeline.step` learned from one frame; later fields are None when an earlier stage gave nothing.
 
-    `decided` holds the movements that ended at this frame, accepted and rejected ones. `stage_ms` maps a stage's name
-    to the milliseconds it took.
+    `announced` holds movements that have just passed their apex, with the newest frame for an offset; whether each is a
+    micro-expression is said later, in the `decided` of the frame at which it ended. `stage_ms` maps a stage's name to
+    the milliseconds it took.
     """
 
     frame: Frame
@@ -197,5 +245,6 @@ class StepResult:
     crop: AlignedCrop | None
     motion: MotionSample | None
     state: SpotState
+    announced: tuple[Candidate, ...] = ()
     decided: tuple[Candidate, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)

@@ -70,7 +70,7 @@ class Pipeline(Resource):
         face = self._tracker.track(frame)
         lap("track")
         if face is None:
-            return StepResult(frame, None, None, None, None, SpotState.OFF, interrupted + self._forget(), stage_ms)
+            return StepResult(frame, None, None, None, None, SpotState.OFF, (), interrupted + self._forget(), stage_ms)
         if face.face_id != self._face_id:
             interrupted += self._forget()
             self._face_id = face.face_id
@@ -79,10 +79,14 @@ class Pipeline(Resource):
         crop = motion.crop if motion is not None else align(frame.image_bgr, face.landmarks_px)
         quality = assess(face, crop.image_bgr, self._config.face)
         if motion is None or not quality.is_usable:
-            return StepResult(frame, face, quality, crop, None, SpotState.OFF, interrupted + self._forget(), stage_ms)
-        sample, decided = self._spotter.update(frame, face, motion)
+            return StepResult(
+                frame, face, quality, crop, None, SpotState.OFF, (), interrupted + self._forget(), stage_ms
+            )
+        sample, announced, decided = self._spotter.update(frame, face, motion)
         lap("spot")
-        return StepResult(frame, face, quality, crop, sample, self._spotter.state, interrupted + decided, stage_ms)
+        return StepResult(
+            frame, face, quality, crop, sample, self._spotter.state, announced, interrupted + decided, stage_ms
+        )
 
     def _has_gap(self, frame: Frame) -> bool:
         previous_ns, self._previous_ns = self._previous_ns, frame.timestamp_ns

@@ -18,6 +18,8 @@ from app.datatypes import (
     KeyFrame,
     MotionSample,
     Prediction,
+    RegionMovement,
+    Rejection,
     SourceInfo,
     SpotState,
     StepResult,
@@ -111,6 +113,7 @@ class FakePipeline(_Closable):
             None,
             motion if is_usable else None,
             SpotState.IDLE if is_usable else SpotState.OFF,
+            (),
             decided,
             {"track": 1.0 + self._step_s * 1e3, "register": 2.0, "spot": 0.5},
         )
@@ -187,17 +190,27 @@ def candidate(end_ns: int = 1_000_000_000, *, rejected_because: str = "") -> Can
         timestamp_ns = end_ns - before_ms * 1_000_000
         return KeyFrame(int(timestamp_ns * 30 / 1e9), timestamp_ns, np.full((128, 128, 3), grey, np.uint8))
 
+    onset, apex, offset = key_frame(300, 90), key_frame(150, 160), key_frame(0, 90)
     return Candidate(
-        1,
-        key_frame(300, 90),
-        key_frame(150, 160),
-        key_frame(0, 90),
-        ("left mouth corner", "right mouth corner", "left cheek"),
-        2.4,
-        5.0,
-        False,
-        30.0,
-        rejected_because,
+        candidate_id=1,
+        face_id=1,
+        onset=onset,
+        apex=apex,
+        offset=offset,
+        onset_ns=onset.timestamp_ns,
+        apex_ns=apex.timestamp_ns,
+        offset_ns=offset.timestamp_ns,
+        movements=(
+            RegionMovement("left mouth corner", 1.1, -0.9, 0.1),
+            RegionMovement("right mouth corner", -1.0, -0.9, 0.1),
+            RegionMovement("left cheek", 0.2, -0.6, 0.1),
+        ),
+        action_units=("12",),
+        spot_score=2.4,
+        head_motion=5.0,
+        has_blink=False,
+        fps_effective=30.0,
+        rejection=Rejection(rejected_because, 1.0, 0.0, "") if rejected_because else None,
     )
 
 

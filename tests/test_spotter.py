@@ -53,7 +53,7 @@ def replay(
         face = TrackedFace(1, np.zeros((478, 3), np.float32), HeadPose(0, 0, 0), eye_opening(time_s), 100.0, 1)
         frame = Frame(index, round(time_s * 1e9), IMAGE)
         motion = RegionalMotion(CROP, displacement, head_speed(time_s), 0.1)
-        _, decided = spotter.update(frame, face, motion)
+        _, _, decided = spotter.update(frame, face, motion)
         yield time_s, spotter.state, decided
 
 

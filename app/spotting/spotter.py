@@ -11,7 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.config import SpotterConfig
-from app.datatypes import Candidate, Frame, KeyFrame, MotionSample, SpotState, TrackedFace
+from app.datatypes import (
+    Candidate,
+    Frame,
+    KeyFrame,
+    MotionSample,
+    RegionMovement,
+    Rejection,
+    SpotState,
+    TrackedFace,
+)
 from app.face.topology import MOUTH_REGIONS, REGION_NAMES
 from app.spotting.buffer import TimeBuffer
 from app.spotting.motion import RegionalMotion
@@ -56,6 +65,8 @@ class _Movement:
     peak_vector: np.ndarray  # (2,) percent
     peak_ns: int
     start_ns: int
+    candidate_id: int
+    is_announced: bool = False
 
     def along(self, observation: _Observation) -> float:
         """Displacement of the leading region along the direction of its peak, as a fraction of the peak."""
@@ -73,6 +84,7 @@ class Spotter:
         self._face_id = 0
         self._ended_ns = _NEVER_NS  # when the last movement ended
         self._strength = 0.0
+        self._candidate_count = 0
         self.state = SpotState.OFF
 
     @property
@@ -93,7 +105,7 @@ class Spotter:
         """Forget everything: the face was lost, or frames were. A movement under way is reported as interrupted."""
         interrupted: tuple[Candidate, ...] = ()
         if self._movement is not None and self.state is not SpotState.HOLDING:
-            interrupted = (self._candidate("interrupted"),)
+            interrupted = (self._candidate(is_interrupted=True),)
         self._movement = None
         self._ended_ns = _NEVER_NS
         self._history.clear()
@@ -102,8 +114,8 @@ class Spotter:
 
     def update(
         self, frame: Frame, face: TrackedFace, motion: RegionalMotion
-    ) -> tuple[MotionSample, tuple[Candidate, ...]]:
-        """Take in one frame; returns its sample and the movements that ended with it.
+    ) -> tuple[MotionSample, tuple[Candidate, ...], tuple[Candidate, ...]]:
+        """Take in one frame; returns its sample, the movements that passed their apex, and those that ended.
 
         The caller resets the spotter when time jumps, frames are missing, or the face is another one.
         """
@@ -118,12 +130,14 @@ class Spotter:
             motion.crop.image_bgr,
         )
         self._history.append(newest)
+        announced: tuple[Candidate, ...] = ()
         decided: tuple[Candidate, ...] = ()
         self._strength = 0.0
         if self._history.span_ns < self._config.warmup_s * 1e9:
             self.state = SpotState.WARMUP
         else:
             self._strength, decided = self._advance(newest)
+            announced = self._announced()
         sample = MotionSample(
             frame.index,
             frame.timestamp_ns,
@@ -132,7 +146,13 @@ class Spotter:
             self._strength,
             newest.is_blink,
         )
-        return sample, decided
+        return sample, announced, decided
+
+    def _announced(self) -> tuple[Candidate, ...]:
+        if self._movement is None or self._movement.is_announced or self.state is not SpotState.FALLING:
+            return ()
+        self._movement.is_announced = True
+        return (self._candidate(is_over=False),)
 
     def _advance(self, newest: _Observation) -> tuple[float, tuple[Candidate, ...]]:
         """One step of the state machine: (strength, movements that ended)."""
@@ -146,8 +166,10 @@ class Spotter:
             self.state = SpotState.IDLE
             if strength >= 1:
                 self.state = SpotState.RISING
+                self._candidate_count += 1
+                now_ns = newest.timestamp_ns
                 self._movement = _Movement(
-                    baseline, threshold, strength, region, deviation[region], newest.timestamp_ns, newest.timestamp_ns
+                    baseline, threshold, strength, region, deviation[region], now_ns, now_ns, self._candidate_count
                 )
             return strength, ()
         if self.state is SpotState.HOLDING:
@@ -167,11 +189,11 @@ class Spotter:
         self.state = SpotState.FALLING if level < _FALLING_LEVEL else SpotState.RISING
         # Every region must be quiet, or the rest of a strong movement would be taken for the next one.
         if level <= self._config.onset_level and frozen[leader] < _QUIET_STRENGTH:
-            candidate = self._candidate("")
+            candidate = self._candidate()
             self._movement, self.state = None, SpotState.IDLE
             return strength, (candidate,)
         if newest.timestamp_ns - movement.start_ns > self._config.max_duration_ms * 1e6:
-            candidate = self._candidate("too long")
+            candidate = self._candidate(is_held=True)
             self.state = SpotState.HOLDING
             return strength, (candidate,)
         return strength, ()
@@ -189,7 +211,7 @@ class Spotter:
         usual = float(np.median([o.eye_opening for o in self._history])) if len(self._history) else eye_opening
         return eye_opening < (1 - self._config.blink_drop) * usual
 
-    def _candidate(self, rejected_because: str) -> Candidate:
+    def _candidate(self, *, is_over: bool = True, is_held: bool = False, is_interrupted: bool = False) -> Candidate:
         """Read onset, apex and offset of the movement from the buffer and pass it through the gates."""
         movement = self._movement
         assert movement is not None
@@ -215,34 +237,49 @@ class Spotter:
             axis=0,
         )
         moved = [i for i in np.argsort(-strengths) if strengths[i] >= 1]
-        duration_ms = (last_ns - first_ns) / 1e6
-        leading = REGION_NAMES[movement.peak_region]
-        reason = rejected_because
-        if not reason:
-            if duration_ms > self._config.max_duration_ms:
-                reason = "too long"
-            elif duration_ms < self._config.min_duration_ms:
-                reason = "too short"
-            elif first_ns - self._ended_ns < self._config.min_rest_ms * 1e6:
-                reason = "part of a longer movement"
-            elif has_blink and leading not in MOUTH_REGIONS:
-                reason = "blink"
-            elif head_motion > self._config.max_head_speed_percent_s:
-                reason = "head motion"
-        if reason != "blink":
+        rejection = None
+        if is_interrupted:
+            rejection = Rejection("interrupted", (self._history[-1].timestamp_ns - first_ns) / 1e6, 0.0, "ms")
+        elif is_over:
+            is_blink = has_blink and REGION_NAMES[movement.peak_region] not in MOUTH_REGIONS
+            duration_ms = ((observations[-1].timestamp_ns if is_held else last_ns) - first_ns) / 1e6
+            rejection = self._rejection(duration_ms, (first_ns - self._ended_ns) / 1e6, head_motion, is_blink)
+        if is_over and (rejection is None or rejection.reason != "blink"):
             self._ended_ns = last_ns
+        at_apex = observations[peak].displacement_percent - movement.baseline
+        noise = movement.threshold / self._config.noise_multiple
         return Candidate(
+            candidate_id=movement.candidate_id,
             face_id=self._face_id,
             onset=_key_frame(observations[onset]),
             apex=_key_frame(observations[peak]),
             offset=_key_frame(observations[offset]),
-            regions=tuple(REGION_NAMES[i] for i in moved),
+            onset_ns=first_ns,
+            apex_ns=observations[peak].timestamp_ns,
+            offset_ns=last_ns,
+            movements=tuple(RegionMovement(REGION_NAMES[i], *map(float, at_apex[i]), float(noise[i])) for i in moved),
+            action_units=(),
             spot_score=movement.peak_strength,
             head_motion=head_motion,
             has_blink=has_blink,
             fps_effective=self.fps_effective,
-            rejected_because=reason,
+            rejection=rejection,
         )
+
+    def _rejection(self, duration_ms: float, rest_ms: float, head_percent_s: float, is_blink: bool) -> Rejection | None:
+        """The first gate that closes."""
+        config = self._config
+        if duration_ms > config.max_duration_ms:
+            return Rejection("too long", duration_ms, config.max_duration_ms, "ms")
+        if duration_ms < config.min_duration_ms:
+            return Rejection("too short", duration_ms, config.min_duration_ms, "ms")
+        if rest_ms < config.min_rest_ms:
+            return Rejection("part of a longer movement", rest_ms, config.min_rest_ms, "ms")
+        if is_blink:
+            return Rejection("blink", 1.0, 0.0, "")
+        if head_percent_s > config.max_head_speed_percent_s:
+            return Rejection("head motion", head_percent_s, config.max_head_speed_percent_s, "%/s")
+        return None
 
 
 def _key_frame(observation: _Observation) -> KeyFrame:
