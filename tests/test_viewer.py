@@ -19,7 +19,7 @@ from app.config import PipelineConfig, SourceConfig
 from app.datatypes import Frame, SpotState, StepResult
 from app.errors import CameraError, ModelError
 from app.runtime.workers import RunState
-from app.ui import window, words
+from app.ui import window, words, workspace
 from app.ui.dialogs import FaultDialog, KeySheet
 from app.ui.faults import FaultReporter
 from app.ui.window import MainWindow
@@ -42,7 +42,7 @@ def opened(qtbot):
         view.show()
         view.activateWindow()
         qtbot.waitUntil(view.isActiveWindow, timeout=3000)
-        view.open_source("fake")
+        view.workspace.open_source("fake")
         return view, made, reports
 
     return open_window
@@ -53,13 +53,13 @@ def state_of(made) -> RunState:
 
 
 def badge_of(view) -> str:
-    return view._state_badge.text()
+    return view.page.state_badge.text()
 
 
 def wait_until_ended(qtbot, view, made):
     qtbot.waitUntil(lambda: state_of(made) is RunState.ENDED, timeout=8000)
-    for _ in range(2 * window._FIGURES_EVERY):
-        view.tick()
+    for _ in range(2 * workspace.FIGURES_EVERY):
+        view.workspace.tick()
 
 
 def pixel(widget, x: float, y: float) -> tuple[int, int, int]:
@@ -78,45 +78,45 @@ class TestRecording:
         qtbot.waitUntil(lambda: badge_of(view) == "PLAYING", timeout=3000)
         wait_until_ended(qtbot, view, made)
         assert badge_of(view) == "ENDED"
-        assert view.face_view.result.frame.index == 39
-        assert view._position.text() == "0:00.6 / 0:00.7"
-        rows = view.event_list.events
+        assert view.page.face_view.result.frame.index == 39
+        assert view.page.position.text() == "0:00.6 / 0:00.7"
+        rows = view.page.event_list.events
         assert [rows.index(i).data(Qt.ItemDataRole.UserRole).event.event_id for i in range(rows.rowCount())] == [2, 1]
-        assert view._heading.text() == "Events 2"
-        assert view._not_counted.text() == "Not counted: blink 2 · too long 1"
-        assert "the eyes closed" in view._not_counted.toolTip()
-        assert view.motion_plot.span_count == 5
+        assert view.page.events_heading.text() == "Events 2"
+        assert view.page.not_counted.text() == "Not counted: blink 2 · too long 1"
+        assert "the eyes closed" in view.page.not_counted.toolTip()
+        assert view.page.motion_plot.span_count == 5
         assert reports == []
-        assert view.messages.texts == {}
+        assert view.page.messages.texts == {}
 
     def test_space_pauses_and_plays(self, qtbot, opened):
         view, *_ = opened(source={"count": 300, "fps": 60})
-        qtbot.waitUntil(lambda: view.face_view.result is not None, timeout=3000)
+        qtbot.waitUntil(lambda: view.page.face_view.result is not None, timeout=3000)
         qtbot.keyClick(view, Qt.Key.Key_Space)
         assert badge_of(view) == "PAUSED"
         assert view._play.text() == "Play"
         qtbot.wait(100)
-        shown = view.face_view.result.frame.index
+        shown = view.page.face_view.result.frame.index
         qtbot.wait(200)
-        assert view.face_view.result.frame.index == shown
+        assert view.page.face_view.result.frame.index == shown
         qtbot.keyClick(view, Qt.Key.Key_Space)
-        qtbot.waitUntil(lambda: view.face_view.result.frame.index > shown + 5, timeout=3000)
+        qtbot.waitUntil(lambda: view.page.face_view.result.frame.index > shown + 5, timeout=3000)
         assert badge_of(view) == "PLAYING"
 
     def test_space_at_the_end_starts_again(self, qtbot, opened):
         view, made, _ = opened(source={"count": 10, "fps": 60}, pipeline={"decides": {5: ""}})
         wait_until_ended(qtbot, view, made)
-        assert view.event_list.events.rowCount() == 1
+        assert view.page.event_list.events.rowCount() == 1
         first = made.run
         qtbot.keyClick(view, Qt.Key.Key_Space)
         qtbot.waitUntil(lambda: made.run is not first, timeout=3000)
-        assert view.event_list.events.rowCount() == 0
+        assert view.page.event_list.events.rowCount() == 0
         wait_until_ended(qtbot, view, made)
-        assert view.event_list.events.rowCount() == 1
+        assert view.page.event_list.events.rowCount() == 1
 
     def test_restart_in_the_middle(self, qtbot, opened):
         view, made, _ = opened(source={"count": 600, "fps": 60})
-        qtbot.waitUntil(lambda: view.face_view.result is not None, timeout=3000)
+        qtbot.waitUntil(lambda: view.page.face_view.result is not None, timeout=3000)
         first = made.run
         view._restart.trigger()
         qtbot.waitUntil(lambda: made.run is not first, timeout=3000)
@@ -131,7 +131,7 @@ class TestRecording:
         qtbot.keyClick(view, Qt.Key.Key_BracketLeft)
         assert made.run.speed == 2.0
         first = made.run
-        view.restart()
+        view.workspace.restart()
         qtbot.waitUntil(lambda: made.run is not first, timeout=3000)
         assert made.run.speed == 2.0
 
@@ -147,7 +147,7 @@ class TestLive:
         assert view.status.text("provider") == "fake on CPU"
         assert view.status.text("memory").endswith("MiB")
         assert not view._speed.isVisible()
-        assert view._source_details.text() == "160×120 · 40 fps"
+        assert view.page.source_details.text() == "160×120 · 40 fps"
 
     def test_a_lost_camera_says_so_and_can_be_tried_again(self, qtbot, opened):
         view, made, reports = opened(
@@ -162,23 +162,23 @@ class TestLive:
         )
         wait_until_ended(qtbot, view, made)
         assert badge_of(view) == "STOPPED"
-        assert view.messages.texts == {"source": "The camera vanished."}
-        assert view.event_list.events.rowCount() == 1
-        assert view.face_view.result is not None
+        assert view.page.messages.texts == {"source": "The camera vanished."}
+        assert view.page.event_list.events.rowCount() == 1
+        assert view.page.face_view.result is not None
         first = made.run
-        retry = next(b for b in view.messages.findChildren(QPushButton) if b.text() == "Retry")
+        retry = next(b for b in view.page.messages.findChildren(QPushButton) if b.text() == "Retry")
         qtbot.mouseClick(retry, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(lambda: made.run is not first, timeout=3000)
-        assert view.messages.texts == {}
+        assert view.page.messages.texts == {}
         assert reports == []
 
     def test_silence_is_announced_and_withdrawn(self, qtbot, opened, monkeypatch):
-        monkeypatch.setattr(window, "_SILENCE_S", 0.3)
+        monkeypatch.setattr(workspace, "SILENCE_S", 0.3)
         view, made, _ = opened(source={"count": 60, "fps": 60, "is_live": True, "blocks_at": 5})
-        qtbot.waitUntil(lambda: "silence" in view.messages.texts, timeout=4000)
-        assert view.messages.texts["silence"].startswith("No picture from fake")
+        qtbot.waitUntil(lambda: "silence" in view.page.messages.texts, timeout=4000)
+        assert view.page.messages.texts["silence"].startswith("No picture from fake")
         made.source.release.set()
-        qtbot.waitUntil(lambda: "silence" not in view.messages.texts, timeout=4000)
+        qtbot.waitUntil(lambda: "silence" not in view.page.messages.texts, timeout=4000)
 
     def test_a_camera_that_does_not_open(self, qtbot, opened):
         def refuse(spec, config):
@@ -186,7 +186,7 @@ class TestLive:
 
         view, made, _ = opened(opener=refuse)
         wait_until_ended(qtbot, view, made)
-        assert view.messages.texts == {"source": "Camera 7 is busy."}
+        assert view.page.messages.texts == {"source": "Camera 7 is busy."}
         assert badge_of(view) == "STOPPED"
 
 
@@ -194,18 +194,18 @@ class TestRecognition:
     def test_without_a_model_it_says_spotting_only(self, qtbot, opened):
         view, made, _ = opened(source={"fps": 100}, pipeline={"decides": {5: ""}}, recogniser={"has_model": False})
         wait_until_ended(qtbot, view, made)
-        assert view._spotting_badge.isVisible()
-        assert view._spotting_badge.toolTip() == "spotting only: no model is installed"
+        assert view.page.spotting_badge.isVisible()
+        assert view.page.spotting_badge.toolTip() == "spotting only: no model is installed"
         assert view.status.text("provider") == "no network"
-        spoken = view.event_list.events.index(0).data()
+        spoken = view.page.event_list.events.index(0).data()
         assert "Candidate micro-expression" in spoken
         assert "positive" not in spoken
 
     def test_with_a_model_there_is_no_such_badge(self, qtbot, opened):
         view, made, _ = opened(source={"fps": 100}, pipeline={"decides": {5: ""}})
         wait_until_ended(qtbot, view, made)
-        assert not view._spotting_badge.isVisible()
-        spoken = view.event_list.events.index(0).data()
+        assert not view.page.spotting_badge.isVisible()
+        spoken = view.page.event_list.events.index(0).data()
         assert "Expression consistent with positive" in spoken
         assert "negative 10 %, positive 70 %, surprise 20 %" in spoken
 
@@ -215,10 +215,10 @@ class TestRecognition:
 
         view, made, reports = opened(source={"fps": 100}, pipeline={"decides": {5: ""}}, build_recogniser=refuse)
         wait_until_ended(qtbot, view, made)
-        assert "sha256 differs. Spotting goes on" in view.messages.texts["recognition"]
-        assert view._spotting_badge.isVisible()
+        assert "sha256 differs. Spotting goes on" in view.page.messages.texts["recognition"]
+        assert view.page.spotting_badge.isVisible()
         assert badge_of(view) == "ENDED"
-        assert view.event_list.events.rowCount() == 1
+        assert view.page.event_list.events.rowCount() == 1
         assert reports == []
 
 
@@ -226,21 +226,21 @@ class TestPicture:
     def test_colours_letterbox_and_mirror(self, qtbot, opened):
         view, made, _ = opened(source={"count": 30, "fps": 100, "size": (400, 100)})
         wait_until_ended(qtbot, view, made)
-        view.face_view.set_mesh_shown(False)
-        assert pixel(view.face_view, 0.5, 0.05) == (0x0B, 0x0D, 0x0F)
-        red, green, blue = pixel(view.face_view, 0.03, 0.5)
+        view.page.face_view.set_mesh_shown(False)
+        assert pixel(view.page.face_view, 0.5, 0.05) == (0x0B, 0x0D, 0x0F)
+        red, green, blue = pixel(view.page.face_view, 0.03, 0.5)
         assert (green, blue) == (29, pytest.approx(8, abs=6))
         assert red == pytest.approx(128, abs=12)
-        assert pixel(view.face_view, 0.97, 0.5)[2] == pytest.approx(247, abs=6)
+        assert pixel(view.page.face_view, 0.97, 0.5)[2] == pytest.approx(247, abs=6)
         qtbot.keyClick(view, Qt.Key.Key_M)
-        assert pixel(view.face_view, 0.03, 0.5)[2] == pytest.approx(247, abs=6)
-        assert view.face_view.result.frame.image_bgr[50, 0, 0] == 0
+        assert pixel(view.page.face_view, 0.03, 0.5)[2] == pytest.approx(247, abs=6)
+        assert view.page.face_view.result.frame.image_bgr[50, 0, 0] == 0
 
     @pytest.mark.parametrize("is_mirrored", [False, True])
     def test_the_mesh_lies_on_the_face_of_the_same_frame(self, qtbot, opened, is_mirrored):
         view, made, _ = opened(source={"count": 5, "fps": 100})
         wait_until_ended(qtbot, view, made)
-        picture = view.face_view
+        picture = view.page.face_view
         picture.set_mirrored(is_mirrored)
         with_mesh = picture.grab().toImage()
         qtbot.keyClick(view, Qt.Key.Key_V)
@@ -259,7 +259,7 @@ class TestPicture:
         assert words.reason_in_words("too small") == "too small: come closer"
 
         def amber():
-            image = array_of(view.face_view.grab().toImage()).astype(int)
+            image = array_of(view.page.face_view.grab().toImage()).astype(int)
             is_amber = np.abs(image[..., :3] - (0x4B, 0xA8, 0xE5)).sum(axis=2) < 30
             return is_amber[:-60].sum(), is_amber[-60:].sum()  # the box, the words at the lower edge
 
@@ -272,19 +272,19 @@ class TestPicture:
     def test_a_frame_without_a_face(self, qtbot, opened):
         view, *_ = opened()
         frame = Frame(0, 0, np.full((90, 120, 3), 200, np.uint8))
-        view.face_view.set_result(StepResult(frame, None, None, None, None, SpotState.OFF))
-        assert pixel(view.face_view, 0.5, 0.5) == (200, 200, 200)
+        view.page.face_view.set_result(StepResult(frame, None, None, None, None, SpotState.OFF))
+        assert pixel(view.page.face_view, 0.5, 0.5) == (200, 200, 200)
 
     def test_only_the_newest_picture_is_painted(self, qtbot, opened):
         view, made, _ = opened(source={"count": 100_000, "fps": 1000})
-        qtbot.waitUntil(lambda: view.face_view.result is not None, timeout=3000)
-        view._timer.stop()
+        qtbot.waitUntil(lambda: view.page.face_view.result is not None, timeout=3000)
+        view.workspace._timer.stop()
         time.sleep(0.5)
         analysed = made.pipeline.frames[-1].index
-        painted = view.face_view.result.frame.index
-        view.tick()
-        assert view.face_view.result.frame.index >= analysed > painted + 100
-        view._timer.start()
+        painted = view.page.face_view.result.frame.index
+        view.workspace.tick()
+        assert view.page.face_view.result.frame.index >= analysed > painted + 100
+        view.workspace._timer.start()
 
 
 class TestFaults:
@@ -294,7 +294,7 @@ class TestFaults:
         wait_until_ended(qtbot, view, made)
         assert reports == [(error, "analysis")]
         assert badge_of(view) == "STOPPED"
-        assert "analysis" in view.messages.texts["source"]
+        assert "analysis" in view.page.messages.texts["source"]
 
     def test_one_dialog_for_all_faults_and_the_details_can_be_copied(self, qtbot, caplog):
         reporter = FaultReporter()
@@ -331,7 +331,7 @@ class TestFaults:
 class TestClosing:
     def test_close_while_running(self, qtbot, opened):
         view, made, _ = opened(source={"count": 10_000, "fps": 60, "is_live": True}, pipeline={"step_s": 0.05})
-        qtbot.waitUntil(lambda: view.face_view.result is not None, timeout=3000)
+        qtbot.waitUntil(lambda: view.page.face_view.result is not None, timeout=3000)
         start_s = time.monotonic()
         view.close()
         assert time.monotonic() - start_s < 1
@@ -353,7 +353,7 @@ class TestClosing:
         view, made, _ = opened(source={"count": 100, "fps": 60, "is_live": True, "blocks_at": 5})
         qtbot.waitUntil(lambda: made.source is not None and made.source.delivered == 5, timeout=3000)
         blocked, first = made.source, made.run
-        view.open_source("another")
+        view.workspace.open_source("another")
         qtbot.waitUntil(lambda: made.run is not first, timeout=4000)
         blocked.release.set()
         assert "another" in view.windowTitle()
@@ -372,8 +372,9 @@ class TestKeys:
         view, *_ = opened()
         qtbot.keyClick(view, Qt.Key.Key_F1)
         (sheet,) = visible(KeySheet)
-        said = {label.text() for label in sheet.findChildren(QLabel)}
-        shortcuts = {a.shortcut().toString() for m in view.menuBar().actions() for a in m.menu().actions()} - {""}
+        said = {key for label in sheet.findChildren(QLabel) for key in label.text().split(" or ")}
+        actions = [action for menu in view.menuBar().actions() for action in menu.menu().actions()]
+        shortcuts = {key.toString() for action in actions for key in action.shortcuts()}
         assert shortcuts <= said
         assert {"Space", "Ctrl+O", "F11", "F1"} <= shortcuts
         sheet.close()

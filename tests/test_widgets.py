@@ -23,6 +23,8 @@ from app.ui.motion_plot import MotionPlot
 class TestPlot:
     def point(self, index: int, **changes) -> MotionPoint:
         values = {
+            "frame_index": index,
+            "displacement_percent": None,
             "strength": 0.5,
             "head_speed_percent_s": 8.0,
             "is_blink": False,

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from app.config import PipelineConfig, RecognitionConfig, SourceConfig
 from app.datatypes import Candidate, Event, SourceInfo, SpotState, StepResult
 from app.errors import MmnetError
@@ -47,13 +49,18 @@ class Fault:
     error: Exception
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class MotionPoint:
-    """What the motion plot shows of one frame; `strength` and `head_speed_percent_s` are None without a usable face."""
+    """What the timeline shows of one frame. The motion of a frame without a usable face is None.
 
+    `displacement_percent` (R, 2) float64: see MotionSample.
+    """
+
+    frame_index: int
     timestamp_ns: int
     strength: float | None
     head_speed_percent_s: float | None
+    displacement_percent: np.ndarray | None
     is_blink: bool
     is_gap: bool
     state: SpotState
@@ -100,6 +107,7 @@ class LiveAnalysis:
     Channels for the painting thread:
         newest: the newest StepResult (with its frame), older ones are replaced;
         motion: one MotionPoint per analysed frame;
+        announced: candidates at their apex, not decided yet;
         events, rejected: recognised events and the candidates that a gate refused;
         faults: errors of any of the threads.
     """
@@ -117,6 +125,7 @@ class LiveAnalysis:
         self.spec = spec
         self.newest: Mailbox[StepResult] = Mailbox()
         self.motion: Inbox[MotionPoint] = Inbox()
+        self.announced: Inbox[Candidate] = Inbox()
         self.events: Inbox[Event] = Inbox()
         self.rejected: Inbox[Candidate] = Inbox()
         self.faults: Inbox[Fault] = Inbox()
@@ -229,14 +238,18 @@ class LiveAnalysis:
         motion = result.motion
         self.motion.put(
             MotionPoint(
+                frame_index=result.frame.index,
                 timestamp_ns=result.frame.timestamp_ns,
                 strength=motion.strength if motion else None,
                 head_speed_percent_s=motion.head_speed_percent_s if motion else None,
+                displacement_percent=motion.displacement_percent if motion else None,
                 is_blink=bool(motion and motion.is_blink),
                 is_gap=result.frame.dropped_before > 0,
                 state=result.state,
             )
         )
+        for candidate in result.announced:
+            self.announced.put(candidate)
         for candidate in result.decided:
             if candidate.rejected_because:
                 self.rejected.put(candidate)

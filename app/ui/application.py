@@ -56,7 +56,7 @@ def run_viewer(
     reporter = FaultReporter()
     reporter.install()
     window = MainWindow(source_config, pipeline_config, report=reporter.report)
-    window.settled.connect(garbage.settle)
+    window.workspace.settled.connect(garbage.settle)
     # The window alone decides. Qt's own rule would wait for an open dialog, and leave behind a call to quit that ends
     # every later event loop of the process at once.
     application.setQuitOnLastWindowClosed(False)
@@ -66,11 +66,11 @@ def run_viewer(
         shows_notice = screenshot is None and QGuiApplication.platformName() != "offscreen" and not _is_notice_seen()
     if shows_notice:
         notice = NoticeDialog(window)
-        notice.accepted.connect(lambda: (_settings().setValue(_NOTICE_SEEN, True), window.open_source(spec)))
+        notice.accepted.connect(lambda: (_settings().setValue(_NOTICE_SEEN, True), window.workspace.open_source(spec)))
         notice.rejected.connect(window.close)
         notice.open()
     else:
-        QTimer.singleShot(0, lambda: window.open_source(spec))
+        QTimer.singleShot(0, lambda: window.workspace.open_source(spec))
     saved: list[bool] = []
     if screenshot is not None:
         QTimer.singleShot(int(after_s * 1e3), lambda: (saved.append(_save(window, screenshot)), window.close()))

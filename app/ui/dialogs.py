@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.ui.commands import Command
 from app.ui.words import NOTICE, NOTICE_TITLE
 
 
@@ -51,7 +52,7 @@ class NoticeDialog(QDialog):
 class KeySheet(QDialog):
     """All keys and what they do."""
 
-    def __init__(self, keys: Iterable[tuple[str, str]], parent: QWidget | None = None) -> None:
+    def __init__(self, commands: Iterable[Command], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Keys")
@@ -59,12 +60,12 @@ class KeySheet(QDialog):
         grid.setContentsMargins(24, 20, 24, 20)
         grid.setHorizontalSpacing(28)
         grid.setVerticalSpacing(8)
-        for row, (key, meaning) in enumerate(keys):
-            name = QLabel(key)
+        for row, command in enumerate(commands):
+            name = QLabel(" or ".join(command.keys))
             name.setObjectName("badge")
             name.setAlignment(Qt.AlignmentFlag.AlignCenter)
             grid.addWidget(name, row, 0)
-            grid.addWidget(QLabel(meaning), row, 1)
+            grid.addWidget(QLabel(command.meaning), row, 1)
 
 
 class FaultDialog(QDialog):

@@ -59,6 +59,10 @@ class EventModel(QAbstractListModel):
             del self._rows[_KEPT:]
             self.endRemoveRows()
 
+    def row(self, index: QModelIndex) -> EventRow | None:
+        """What a row shows; None for an invalid index."""
+        return self._rows[index.row()] if index.isValid() else None
+
     def clear(self) -> None:
         self.beginResetModel()
         self._rows.clear()

@@ -34,6 +34,11 @@ class StatusFigures(QStatusBar):
             label.setToolTip(tip)
             self.addPermanentWidget(label)
 
+    def show_run(self, figures: Figures, recognition: RecognitionStatus | None) -> None:
+        """Everything that is known now."""
+        self.show_figures(figures)
+        self.show_recognition(recognition)
+
     def show_figures(self, figures: Figures) -> None:
         self._set("rate", f"{figures.analysed_fps:.1f} / {figures.captured_fps:.1f} fps")
         stages = {name: p for name, p in figures.stage_ms.items() if name != "all"}

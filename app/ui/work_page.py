@@ -1,0 +1,199 @@
+"""The page on which a source is watched: the picture in the middle, panels around it that can be moved and closed."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QByteArray, Qt
+from PyQt6.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
+
+from app.config import PipelineConfig
+from app.datatypes import Candidate, Event, SourceInfo, StepResult
+from app.runtime.workers import RunState
+from app.ui.event_list import EventList
+from app.ui.face_view import FaceView
+from app.ui.layouts import column, label, row, set_tone
+from app.ui.messages import MessageArea
+from app.ui.motion_plot import LEGEND, MotionPlot
+from app.ui.words import clock, rejection_meanings, rejections_in_words
+from app.ui.workspace import Workspace
+
+LAYOUT_VERSION = 1  # a layout saved by another version is not taken
+
+
+class WorkPage(QMainWindow):
+    """Header, messages, picture and transport in the middle; docks for everything else.
+
+    Attributes:
+        transport: the row of buttons under the picture.
+        panels: docks by their name, e.g. "Timeline" at the bottom, "Events" at the right.
+    """
+
+    def __init__(self, workspace: Workspace, pipeline_config: PipelineConfig, parent: QWidget | None = None) -> None:
+        super().__init__(parent, Qt.WindowType.Widget)
+        self._workspace = workspace
+        self.messages = MessageArea()
+        self.face_view = FaceView()
+        self.motion_plot = MotionPlot(pipeline_config.spotter.max_head_speed_percent_s)
+        self.event_list = EventList()
+        self.state_badge, self.spotting_badge = label("badge"), label("badge")
+        self.spotting_badge.hide()
+        set_tone(self.spotting_badge, "SPOTTING ONLY", "warning")
+        self.source_name, self.source_details = label("heading"), label("muted")
+        self.position = label("muted")
+        self.events_heading, self.not_counted = label("heading", "Events"), label("muted")
+        self.not_counted.setWordWrap(True)
+        self.transport = row()
+        self.panels: dict[str, QDockWidget] = {}
+        self._build()
+        self._listen()
+
+    def add_panel(self, name: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+        """A panel that the user can move, float and close; its place is remembered under `name`."""
+        dock = QDockWidget(name, self)
+        dock.setObjectName(name)
+        dock.setWidget(widget)
+        self.addDockWidget(area, dock)
+        self.panels[name] = dock
+        return dock
+
+    def layout_state(self) -> QByteArray:
+        """Where the panels are."""
+        return self.saveState(LAYOUT_VERSION)
+
+    def restore_layout(self, state: QByteArray) -> bool:
+        """Put the panels where they were; False when `state` cannot be understood."""
+        return self.restoreState(state, LAYOUT_VERSION)
+
+    # Building
+
+    def _build(self) -> None:
+        middle = QWidget()
+        layout = column(middle, margins=(10, 6, 10, 8))
+        layout.addLayout(row(self.state_badge, self.spotting_badge, self.source_name, self.source_details, None))
+        layout.addWidget(self.messages)
+        layout.addWidget(self.face_view, 1)
+        layout.addLayout(self.transport)
+        self.setCentralWidget(middle)
+        self.setDockNestingEnabled(True)
+        self.setDockOptions(
+            QMainWindow.DockOption.AllowNestedDocks
+            | QMainWindow.DockOption.AllowTabbedDocks
+            | QMainWindow.DockOption.AnimatedDocks
+        )
+        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.add_panel("Timeline", self._timeline(), Qt.DockWidgetArea.BottomDockWidgetArea)
+        self.add_panel("Events", self._events(), Qt.DockWidgetArea.RightDockWidgetArea)
+        self.resizeDocks([self.panels["Events"]], [430], Qt.Orientation.Horizontal)
+        self.resizeDocks([self.panels["Timeline"]], [190], Qt.Orientation.Vertical)
+
+    def _timeline(self) -> QWidget:
+        panel = QWidget()
+        layout = column(panel, margins=(10, 0, 10, 8))
+        layout.addLayout(row(label("muted", LEGEND), None))
+        layout.addWidget(self.motion_plot, 1)
+        return panel
+
+    def _events(self) -> QWidget:
+        panel = QWidget()
+        layout: QVBoxLayout = column(panel, margins=(0, 0, 10, 8))
+        layout.addWidget(self.events_heading)
+        layout.addWidget(self.event_list, 1)
+        layout.addWidget(self.not_counted)
+        panel.setMinimumWidth(380)
+        return panel
+
+    # Showing
+
+    def _listen(self) -> None:
+        workspace = self._workspace
+        workspace.opening.connect(self._begin)
+        workspace.stepped.connect(self._show_result)
+        workspace.motion_added.connect(self.motion_plot.add)
+        workspace.event_added.connect(self._show_event)
+        workspace.candidate_withdrawn.connect(self._show_withdrawn)
+        workspace.state_changed.connect(self.show_state)
+        workspace.info_changed.connect(self._show_source)
+        workspace.figures_changed.connect(lambda *_: self._show_recognition())
+        workspace.noticed.connect(self._post)
+        workspace.settled_notice.connect(self.messages.dismiss)
+        selection = self.event_list.selectionModel()
+        assert selection is not None
+        selection.currentChanged.connect(
+            lambda current: workspace.select(row.event if (row := self.event_list.events.row(current)) else None)
+        )
+        self.show_state()
+
+    def _begin(self, spec: str) -> None:
+        self.messages.dismiss_all()
+        self.event_list.events.clear()
+        self.motion_plot.clear_motion()
+        self.face_view.clear(f"Opening {spec} …")
+        self.source_name.setText("")
+        self.source_details.setText("")
+        self.position.setText("")
+        self._show_counts()
+
+    def _post(self, topic: str, text: str, button: str, slot: object) -> None:
+        if topic == "source" and self.face_view.result is None:
+            self.face_view.clear("No picture")
+        self.messages.post(topic, text, button, slot)
+
+    def _show_result(self, result: StepResult) -> None:
+        self.face_view.set_result(result)
+        words = clock(self._workspace.seconds(result.frame.timestamp_ns), decimals=1)
+        info = self._workspace.info
+        if info is not None and info.frame_count and info.fps:
+            words += f" / {clock(info.frame_count / info.fps, decimals=1)}"
+        self.position.setText(words)
+
+    def _show_event(self, event: Event) -> None:
+        self.event_list.events.add(event, self._workspace.seconds(event.candidate.apex.timestamp_ns))
+        self.motion_plot.add_event(event)
+        self._show_counts()
+
+    def _show_withdrawn(self, candidate: Candidate) -> None:
+        self.motion_plot.add_rejected(candidate)
+        self._show_counts()
+
+    def _show_counts(self) -> None:
+        count, withdrawn = self._workspace.event_count, self._workspace.withdrawn_counts
+        self.events_heading.setText(f"Events {count}" if count else "Events")
+        words = rejections_in_words(withdrawn)
+        self.not_counted.setText(f"Not counted: {words}" if words else "")
+        self.not_counted.setToolTip(rejection_meanings(withdrawn) if words else "")
+
+    def show_state(self) -> None:
+        """LIVE, PLAYING, PAUSED …, and what the empty list of events waits for."""
+        state = self._workspace.state
+        if state is None:
+            words, tone, self.event_list.placeholder = "NO SOURCE", "", "Open a video with Ctrl+O."
+        else:
+            words, tone = {
+                RunState.OPENING: ("OPENING", ""),
+                RunState.RUNNING: ("LIVE", "live") if self._workspace.is_live else ("PLAYING", "active"),
+                RunState.PAUSED: ("PAUSED", "warning"),
+                RunState.ENDED: ("STOPPED", "warning") if self._workspace.has_failed else ("ENDED", ""),
+            }[state]
+            found = "found" if state is RunState.ENDED else "yet"
+            self.event_list.placeholder = (
+                f"No candidate micro-expressions {found}.\n\nThey are rare: most recordings hold few or none."
+            )
+        set_tone(self.state_badge, words, tone)
+        self.face_view.set_running(state not in (None, RunState.ENDED))
+
+    def _show_recognition(self) -> None:
+        recognition = self._workspace.recognition
+        is_spotting_only = recognition is not None and not recognition.provider
+        self.spotting_badge.setVisible(is_spotting_only)
+        if is_spotting_only:
+            self.spotting_badge.setToolTip(recognition.status)
+
+    def _show_source(self, info: SourceInfo) -> None:
+        details = [f"{info.width}×{info.height}"]
+        if info.fps:
+            details.append(f"{info.fps:.3g} fps")
+        if info.codec:
+            details.append(info.codec)
+        if info.requested:
+            details.append(f"requested {info.requested}")
+        self.source_name.setText(info.label)
+        self.source_details.setText(" · ".join(details))
