@@ -163,6 +163,7 @@ class Candidate:
 
     `onset_ns`, `apex_ns` and `offset_ns` are finer than the frame rate; the key frames are the frames nearest to them.
     `movements` has the strongest first; `action_units` are those that fit them (FACS numbers, "12L" for one side).
+    `crops` are the frames from onset to offset, in order, thinned evenly when there are very many.
     """
 
     candidate_id: int  # the same when announced and when decided; unique within a pipeline
@@ -180,6 +181,7 @@ class Candidate:
     has_blink: bool
     fps_effective: float  # frame rate around the movement, Hz
     rejection: Rejection | None = None
+    crops: tuple[KeyFrame, ...] = ()
 
     @property
     def rejected_because(self) -> str:

@@ -39,6 +39,7 @@ _QUIET_STRENGTH = 0.7  # of the detection threshold; below 1, so that noise at t
 _CALM_STRENGTH = 0.5
 _NEVER_NS = -(10**18)
 _MAD_TO_SD = 1.4826  # of a normal distribution
+_MAX_CROPS = 40  # of one candidate: 6 MB
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -264,6 +265,7 @@ class Spotter:
             has_blink=has_blink,
             fps_effective=self.fps_effective,
             rejection=rejection,
+            crops=_thinned(observations, onset, peak, offset),
         )
 
     def _rejection(self, duration_ms: float, rest_ms: float, head_percent_s: float, is_blink: bool) -> Rejection | None:
@@ -284,3 +286,9 @@ class Spotter:
 
 def _key_frame(observation: _Observation) -> KeyFrame:
     return KeyFrame(observation.frame_index, observation.timestamp_ns, observation.crop_bgr)
+
+
+def _thinned(observations: list[_Observation], onset: int, apex: int, offset: int) -> tuple[KeyFrame, ...]:
+    """The frames from onset to offset; of more than `_MAX_CROPS` an even choice with the apex in it."""
+    even = np.linspace(onset, offset, min(offset - onset + 1, _MAX_CROPS - 1)).round().astype(int)
+    return tuple(_key_frame(observations[position]) for position in sorted({*even.tolist(), apex}))
