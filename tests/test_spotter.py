@@ -221,7 +221,7 @@ def test_thresholds_are_settings() -> None:
 @pytest.mark.parametrize("fps", [30.0, 200.0])
 def test_a_candidate_brings_its_frames_from_onset_to_offset(fps: float) -> None:
     """So that the movement can be looked at; 300 ms are 60 frames at 200 fps."""
-    (found,) = decided(replay(steady(fps), [Movement(2.0, 2.12, 2.3, 2.0)]))
+    (found,) = decided(steady(fps), [Movement(2.0, 2.15, 2.35, 4.0)])
     indices = [crop.frame_index for crop in found.crops]
     assert (indices[0], indices[-1]) == (found.onset.frame_index, found.offset.frame_index)
     assert found.apex.frame_index in indices
