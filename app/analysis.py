@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from app.datatypes import Event, SourceInfo
 from app.errors import MmnetError, OutputError
 from app.pipeline import Pipeline, Recogniser
 from app.runtime.capture import captured_frames
-from app.session import SessionWriter
+from app.session.folder import safe_name
+from app.session.writer import ModelRecord, SessionWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ def analyse(
     pipeline_config: PipelineConfig,
     recogniser: Recogniser,
     *,
+    subject_id: str = "",
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_event: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> Summary:
@@ -59,6 +60,7 @@ def analyse(
     A live source is analysed until it ends, for `source_config.end_s` seconds, or until Ctrl+C.
 
     Args:
+        subject_id: who is filmed, for the table of events.
         on_progress: called after every frame.
         on_event: called with each row of events.csv as it is written.
 
@@ -72,7 +74,8 @@ def analyse(
     last_frame = -1
     with Pipeline(pipeline_config) as pipeline, captured_frames(spec, source_config) as capture:
         info = capture.info
-        writer = SessionWriter(folder, info, spec, recogniser, source_config, pipeline_config)
+        model = ModelRecord.of(recogniser)
+        writer = SessionWriter(folder, info, spec, model, source_config, pipeline_config, subject_id=subject_id)
         with writer:
             try:
                 for frame in capture:
@@ -117,7 +120,7 @@ def session_names(specs: Sequence[str]) -> list[str]:
         name = short_name(spec).removeprefix("file://")
         stem = Path(name).stem if Path(spec).suffix and not Path(spec).is_dir() and not is_url(spec) else name
         stem = f"camera-{spec}" if spec.isdigit() and not Path(spec).exists() else stem
-        safe = re.sub(r'[<>:"/\\|?*\x00-\x1f]+', "-", stem).strip(". -") or "input"
+        safe = safe_name(stem, "input")
         taken = {other.casefold() for other in names}
         numbered = (safe if count == 1 else f"{safe}-{count}" for count in itertools.count(1))
         names.append(next(candidate for candidate in numbered if candidate.casefold() not in taken))

@@ -32,8 +32,16 @@ class OutputError(MmnetError):
     """Results cannot be written where they were asked for."""
 
 
+class SessionError(MmnetError):
+    """A session folder cannot be read, or what is asked of it does not fit it."""
+
+
 class DisplayError(MmnetError):
     """A window cannot be opened on this machine."""
+
+
+class SettingsError(MmnetError):
+    """Settings cannot be read or saved."""
 
 
 class FaceError(MmnetError):

@@ -22,7 +22,8 @@ START_S, END_S = (START_FRAME - 0.5) / 30, (END_FRAME - 0.5) / 30
 EVENT_COLUMNS = (
     "event_id,subject_id,face_id,media_file,onset_frame,apex_frame,offset_frame,onset_s,apex_s,offset_s,duration_s,"
     "label,confidence,p_negative,p_positive,p_surprise,regions,spot_score,head_motion,blink,quality,fps_effective,"
-    "source,review,coder,comment,model,model_sha256,app_version"
+    "source,review,coder,comment,model,model_sha256,app_version,action_units,movements,onset_exact_s,apex_exact_s,"
+    "offset_exact_s"
 )
 
 
@@ -75,7 +76,7 @@ def test_frames_csv_has_a_row_for_every_frame(session: Summary) -> None:
 
 def test_metadata_tells_where_everything_comes_from(session: Summary, network_path: Path) -> None:
     metadata = json.loads((session.folder / "metadata.json").read_text(encoding="utf-8"))
-    assert (metadata["format_version"], metadata["is_complete"], metadata["error"]) == (1, True, "")
+    assert (metadata["format_version"], metadata["is_complete"], metadata["error"]) == (2, True, "")
     assert metadata["model"]["sha256"] == hashlib.sha256(network_path.read_bytes()).hexdigest()
     assert metadata["model"]["provider"] == "CPUExecutionProvider"
     assert metadata["model"]["training_data"] == "none: made for a test"

@@ -1,0 +1,381 @@
+"""The rows of a session's tables as records, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from app import __version__
+from app.datatypes import Candidate, Event, RegionMovement, StepResult
+from app.face.topology import REGION_NAMES
+from app.session.folder import KEY_FRAMES
+
+LOW_FPS_HZ = 25.0  # below it a movement of 80 ms has two frames or fewer
+_SEPARATOR = ";"
+_TIMES = tuple(f"{name}_{unit}" for unit in ("frame", "s") for name in KEY_FRAMES)
+_EXACT_TIMES = tuple(f"{name}_exact_s" for name in KEY_FRAMES)
+CANDIDATE_COLUMNS = (
+    *("candidate_id", "face_id", "media_file", *_TIMES, "duration_s", "reason", "measured", "limit", "unit"),
+    *("regions", "spot_score", "head_motion", "blink", "fps_effective", "action_units", "movements", *_EXACT_TIMES),
+)
+_REGION_COLUMNS = tuple(f"{name.replace(' ', '_')}_{axis}" for name in REGION_NAMES for axis in "xy")
+FRAME_COLUMNS = (
+    *("frame", "face_id", "timestamp", "confidence", "success", "pose_Rx", "pose_Ry", "pose_Rz"),
+    *("motion", "spot_score", "blink", "state", "dropped_before", "head_motion", "quality", "face_count"),
+    *("face_x", "face_y", "face_width", "face_height", "video_frame", *_REGION_COLUMNS),
+)
+_TEXTS = ("subject_id", "media_file", "label", "quality", "source", "review", "coder", "comment")
+_TEXTS += ("model", "model_sha256", "app_version")
+
+
+def event_columns(class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Header of events.csv for a network with these classes (none when only spotting was available)."""
+    return (
+        *("event_id", "subject_id", "face_id", "media_file", *_TIMES),
+        *("duration_s", "label", "confidence", *(f"p_{name}" for name in class_names)),
+        *("regions", "spot_score", "head_motion", "blink", "quality", "fps_effective", "source", "review", "coder"),
+        *("comment", "model", "model_sha256", "app_version", "action_units", "movements", *_EXACT_TIMES),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One row of events.csv, or of a review. Frames are 0-based in decode order; seconds are from the video's start.
+
+    `onset_s` … are the times of the frames; the `_exact_s` are as the spotter measured them, finer than the frame rate.
+    """
+
+    event_id: int
+    onset_frame: int
+    apex_frame: int
+    offset_frame: int
+    onset_s: float
+    apex_s: float
+    offset_s: float
+    subject_id: str = ""
+    face_id: int | None = None
+    media_file: str = ""
+    label: str = ""
+    confidence: float | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
+    spot_score: float | None = None
+    head_motion: float | None = None  # percent of the inter-ocular distance a second
+    has_blink: bool = False
+    quality: str = ""
+    fps_effective: float | None = None
+    source: str = "auto"  # "auto" | "corrected" by a coder | "manual": added by a coder
+    review: str = ""  # "" | "accepted" | "rejected"
+    coder: str = ""
+    comment: str = ""
+    model: str = ""
+    model_sha256: str = ""
+    app_version: str = __version__
+    action_units: tuple[str, ...] = ()
+    movements: tuple[RegionMovement, ...] = ()
+    onset_exact_s: float | None = None
+    apex_exact_s: float | None = None
+    offset_exact_s: float | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """From the onset frame to the offset frame."""
+        return self.offset_s - self.onset_s
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCandidate:
+    """One row of candidates.csv: a movement that was withdrawn, with the gate's measured value and its limit."""
+
+    candidate_id: int
+    face_id: int | None
+    onset_frame: int
+    apex_frame: int
+    offset_frame: int
+    onset_s: float
+    apex_s: float
+    offset_s: float
+    reason: str
+    measured: float | None
+    limit: float | None
+    unit: str
+    regions: tuple[str, ...]
+    spot_score: float | None
+    action_units: tuple[str, ...] = ()
+    movements: tuple[RegionMovement, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SessionFrame:
+    """One row of frames.csv; what was not measured is None.
+
+    `face_box_px` is x, y, width, height; `displacement_percent` (R, 2) float64: x right, y down of each motion region
+    against the neutral reference; `video_frame` the frame's place in the session's own video.mp4.
+    """
+
+    frame: int
+    timestamp_s: float
+    is_success: bool
+    state: str
+    quality: str
+    dropped_before: int
+    face_id: int | None
+    motion_percent: float | None
+    spot_score: float | None
+    head_motion_percent_s: float | None
+    is_blink: bool
+    face_count: int | None
+    face_box_px: tuple[float, float, float, float] | None
+    video_frame: int | None
+    displacement_percent: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The first frame and moment of a session's medium: what its frames and seconds count from."""
+
+    index: int
+    timestamp_ns: int
+
+    def seconds(self, timestamp_ns: int) -> float:
+        """Seconds since the origin, to the microsecond."""
+        return round((timestamp_ns - self.timestamp_ns) / 1e9, 6)
+
+
+def session_event(event: Event, origin: Origin, **about: Any) -> SessionEvent:
+    """The record of a detected event; `about` gives fields that the event does not know (subject_id, media_file, …)."""
+    found, prediction = event.candidate, event.prediction
+    named: dict[str, Any] = {}
+    if prediction is not None:
+        named = {
+            "label": prediction.label,
+            "confidence": round(prediction.confidence, 4),
+            "probabilities": {
+                name: round(float(p), 4)
+                for name, p in zip(prediction.class_names, prediction.probabilities, strict=True)
+            },
+        }
+    return SessionEvent(
+        event_id=event.event_id,
+        face_id=found.face_id,
+        **_times(found, origin),
+        regions=found.regions,
+        spot_score=round(found.spot_score, 3),
+        head_motion=round(found.head_motion, 2),
+        has_blink=found.has_blink,
+        quality="low fps" if found.fps_effective < LOW_FPS_HZ else "ok",
+        fps_effective=round(found.fps_effective, 2),
+        action_units=found.action_units,
+        movements=found.movements,
+        **_exact_times(found, origin),
+        **named,
+        **about,
+    )
+
+
+def event_row(event: SessionEvent) -> dict[str, Any]:
+    """An event as a row by column name; what is missing is ""."""
+    row: dict[str, Any] = {
+        "event_id": event.event_id,
+        "face_id": event.face_id,
+        **{name: getattr(event, name) for name in _TIMES},
+        "duration_s": round(event.duration_s, 6),
+        "confidence": event.confidence,
+        **{f"p_{name}": value for name, value in event.probabilities.items()},
+        "regions": _SEPARATOR.join(event.regions),
+        "spot_score": event.spot_score,
+        "head_motion": event.head_motion,
+        "blink": int(event.has_blink),
+        "fps_effective": event.fps_effective,
+        **{name: getattr(event, name) for name in _TEXTS},
+        "action_units": _SEPARATOR.join(event.action_units),
+        "movements": _movement_text(event.movements),
+        **{name: getattr(event, name) for name in _EXACT_TIMES},
+    }
+    return {name: "" if value is None else value for name, value in row.items()}
+
+
+def read_event(row: Mapping[str, str]) -> SessionEvent:
+    """An event from its row. Raises ValueError when a number is none, or the key frames are not in order."""
+    probabilities = {name[2:]: float(value) for name, value in row.items() if name.startswith("p_") and value}
+    event = SessionEvent(
+        event_id=int(row["event_id"]),
+        **_read_times(row),
+        face_id=_int(row, "face_id"),
+        confidence=_float(row, "confidence"),
+        probabilities=probabilities,
+        regions=_split(row.get("regions", "")),
+        spot_score=_float(row, "spot_score"),
+        head_motion=_float(row, "head_motion"),
+        has_blink=row.get("blink") == "1",
+        fps_effective=_float(row, "fps_effective"),
+        action_units=_split(row.get("action_units", "")),
+        movements=_read_movements(row.get("movements", "")),
+        **{name: _float(row, name) for name in _EXACT_TIMES},
+        **{name: row.get(name, "") for name in _TEXTS},
+    )
+    if not event.onset_frame <= event.apex_frame <= event.offset_frame:
+        raise ValueError("onset, apex and offset are not in order")
+    return event
+
+
+def candidate_row(candidate: Candidate, origin: Origin, media_file: str) -> dict[str, Any]:
+    """A withdrawn candidate as a row of candidates.csv."""
+    rejection = candidate.rejection
+    if rejection is None:
+        raise ValueError("this candidate was accepted: it is an event")
+    times = _times(candidate, origin)
+    return {
+        "candidate_id": candidate.candidate_id,
+        "face_id": candidate.face_id,
+        "media_file": media_file,
+        **times,
+        "duration_s": round(times["offset_s"] - times["onset_s"], 6),
+        "reason": rejection.reason,
+        "measured": _finite(rejection.measured),
+        "limit": _finite(rejection.limit),
+        "unit": rejection.unit,
+        "regions": _SEPARATOR.join(candidate.regions),
+        "spot_score": round(candidate.spot_score, 3),
+        "head_motion": round(candidate.head_motion, 2),
+        "blink": int(candidate.has_blink),
+        "fps_effective": round(candidate.fps_effective, 2),
+        "action_units": _SEPARATOR.join(candidate.action_units),
+        "movements": _movement_text(candidate.movements),
+        **_exact_times(candidate, origin),
+    }
+
+
+def read_candidate(row: Mapping[str, str]) -> SessionCandidate:
+    """A withdrawn candidate from its row. Raises ValueError when a number is none."""
+    return SessionCandidate(
+        candidate_id=int(row["candidate_id"]),
+        face_id=_int(row, "face_id"),
+        **_read_times(row),
+        reason=row["reason"],
+        measured=_float(row, "measured"),
+        limit=_float(row, "limit"),
+        unit=row.get("unit", ""),
+        regions=_split(row.get("regions", "")),
+        spot_score=_float(row, "spot_score"),
+        action_units=_split(row.get("action_units", "")),
+        movements=_read_movements(row.get("movements", "")),
+    )
+
+
+def frame_row(result: StepResult, origin: Origin, video_frame: int | None = None) -> dict[str, Any]:
+    """What was learned from one frame as a row of frames.csv; frames without a usable face have success 0."""
+    frame, face, motion = result.frame, result.face, result.motion
+    row: dict[str, Any] = {
+        "frame": frame.index - origin.index,
+        "timestamp": origin.seconds(frame.timestamp_ns),
+        "success": int(motion is not None),
+        "state": result.state.value,
+        "dropped_before": frame.dropped_before,
+        "quality": (result.quality.reason or "ok") if result.quality is not None else "no face",
+    }
+    if video_frame is not None:
+        row["video_frame"] = video_frame
+    if face is not None:
+        left, top = face.landmarks_px[:, :2].min(axis=0)
+        right, bottom = face.landmarks_px[:, :2].max(axis=0)
+        row |= {
+            "face_id": face.face_id,
+            "pose_Rx": round(math.radians(face.pose.pitch_deg), 4),
+            "pose_Ry": round(math.radians(face.pose.yaw_deg), 4),
+            "pose_Rz": round(math.radians(face.pose.roll_deg), 4),
+            "face_count": face.face_count,
+            "face_x": round(float(left), 1),
+            "face_y": round(float(top), 1),
+            "face_width": round(float(right - left), 1),
+            "face_height": round(float(bottom - top), 1),
+        }
+    if motion is not None:
+        row |= {
+            "motion": round(motion.largest_percent, 4),
+            "spot_score": round(motion.strength, 4),
+            "blink": int(motion.is_blink),
+            "head_motion": round(motion.head_speed_percent_s, 2),
+        }
+        row |= dict(zip(_REGION_COLUMNS, np.round(motion.displacement_percent, 3).ravel().tolist(), strict=True))
+    return row
+
+
+def read_frame(row: Mapping[str, str]) -> SessionFrame:
+    """A frame from its row. Raises ValueError when a number is none."""
+    box = [_float(row, f"face_{name}") for name in ("x", "y", "width", "height")]
+    regions = [value for name, value in row.items() if name.endswith(("_x", "_y")) and not name.startswith("face_")]
+    has_regions = bool(regions) and "" not in regions
+    return SessionFrame(
+        frame=int(row["frame"]),
+        timestamp_s=float(row["timestamp"]),
+        is_success=row.get("success") == "1",
+        state=row.get("state", ""),
+        quality=row.get("quality", ""),
+        dropped_before=_int(row, "dropped_before") or 0,
+        face_id=_int(row, "face_id"),
+        motion_percent=_float(row, "motion"),
+        spot_score=_float(row, "spot_score"),
+        head_motion_percent_s=_float(row, "head_motion"),
+        is_blink=row.get("blink") == "1",
+        face_count=_int(row, "face_count"),
+        face_box_px=None if None in box else (box[0], box[1], box[2], box[3]),
+        video_frame=_int(row, "video_frame"),
+        displacement_percent=np.array(regions, float).reshape(-1, 2) if has_regions else None,
+    )
+
+
+def _times(found: Candidate, origin: Origin) -> dict[str, Any]:
+    key_frames = [getattr(found, name) for name in KEY_FRAMES]
+    return {
+        **{f"{n}_frame": k.frame_index - origin.index for n, k in zip(KEY_FRAMES, key_frames, strict=True)},
+        **{f"{n}_s": origin.seconds(k.timestamp_ns) for n, k in zip(KEY_FRAMES, key_frames, strict=True)},
+    }
+
+
+def _exact_times(found: Candidate, origin: Origin) -> dict[str, float]:
+    return {f"{name}_exact_s": origin.seconds(getattr(found, f"{name}_ns")) for name in KEY_FRAMES}
+
+
+def _read_times(row: Mapping[str, str]) -> dict[str, Any]:
+    frames = {f"{name}_frame": int(row[f"{name}_frame"]) for name in KEY_FRAMES}
+    seconds = {f"{name}_s": float(row[f"{name}_s"]) for name in KEY_FRAMES}
+    if not all(map(math.isfinite, seconds.values())):
+        raise ValueError("a time is not a number")
+    return frames | seconds
+
+
+def _movement_text(movements: tuple[RegionMovement, ...]) -> str:
+    return _SEPARATOR.join(
+        f"{m.region} {m.x_percent:.2f} {m.y_percent:.2f} {m.uncertainty_percent:.2f}" for m in movements
+    )
+
+
+def _read_movements(text: str) -> tuple[RegionMovement, ...]:
+    movements = []
+    for part in _split(text):
+        region, *numbers = part.rsplit(" ", 3)
+        movements.append(RegionMovement(region, *map(float, numbers)))
+    return tuple(movements)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(text.split(_SEPARATOR)) if text else ()
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
+
+
+def _float(row: Mapping[str, str], name: str) -> float | None:
+    text = row.get(name)
+    return float(text) if text else None
+
+
+def _int(row: Mapping[str, str], name: str) -> int | None:
+    text = row.get(name)
+    return int(text) if text else None
