@@ -8,7 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
-    """How a source is opened. Sizes and rate are wishes to a camera; `fps` is the time base of a folder of images."""
+    """How a source is opened. Sizes and rate are wishes to a camera; `fps` is the time base of a folder of images.
+
+    `rotation_deg` turns a live source's pictures clockwise, for a camera that is mounted on its side: 0, 90, 180, 270.
+    """
 
     width: int | None = None
     height: int | None = None
@@ -16,6 +19,7 @@ class SourceConfig:
     start_s: float = 0.0
     end_s: float | None = None
     seed: int = 0  # of the built-in demo's noise and head motion
+    rotation_deg: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -16,7 +18,7 @@ from mjpeg_server import MjpegServer
 from videos import numbered_frame, numbers_of, read_until_error
 
 from app.capture import camera, live
-from app.capture.camera import CameraDevice, CameraSource, find_camera, list_cameras
+from app.capture.camera import CameraDevice, CameraMode, CameraSource, find_camera, list_cameras, list_modes
 from app.config import SourceConfig
 from app.errors import CameraError, SourceError
 
@@ -190,6 +192,37 @@ def test_iteration_ends_when_the_source_is_closed(device: CameraDevice) -> None:
         assert list(frames) == []
 
 
+class TestModes:
+    @linux_only
+    def test_the_fastest_rate_of_each_size_largest_first(self, monkeypatch):
+        class Device:
+            def __init__(self, path):
+                assert path == "/dev/video3"
+                kinds = [
+                    ("YUYV", 640, 480, 30),
+                    ("MJPG", 640, 480, 60),
+                    ("YUYV", 1280, 720, 10),
+                    ("MJPG", 320, 240, 90),
+                ]
+                types = [
+                    SimpleNamespace(pixel_format=f, width=w, height=h, max_fps=Fraction(r)) for f, w, h, r in kinds
+                ]
+                self.info = SimpleNamespace(frame_types=types)
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                pass
+
+        monkeypatch.setattr("linuxpy.video.device.Device", Device)
+        modes = list_modes(CameraDevice(3, "C920"))
+        assert modes == [CameraMode(1280, 720, 10), CameraMode(640, 480, 60), CameraMode(320, 240, 90)]
+
+    def test_a_camera_that_is_gone_has_none(self):
+        assert list_modes(CameraDevice(99, "gone", "/dev/video99")) == []
+
+
 @linux_only
 def test_absent_camera(device: CameraDevice, tmp_path: Path) -> None:
     driver = FakeDriver()
@@ -279,3 +312,16 @@ def test_real_pictures_over_a_cable_that_is_pulled(device: CameraDevice) -> None
     numbers = numbers_of(frames)
     assert len(numbers) >= 30
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+@pytest.mark.parametrize("rotation_deg", [90, 180, 270])
+def test_a_camera_on_its_side_is_turned(device: CameraDevice, rotation_deg: int) -> None:
+    driver = FakeDriver(pictures=200)
+    config = SourceConfig(width=128, height=96, rotation_deg=rotation_deg)
+    with CameraSource(device, config, driver) as source:
+        frame = next(iter(source))
+        upright = numbered_frame(driver.grabbed % 256, *driver.size)
+    assert np.array_equal(frame.image_bgr, np.rot90(upright, -rotation_deg // 90))
+    size = (96, 128) if rotation_deg != 180 else (128, 96)
+    assert (source.info.width, source.info.height) == size
+    assert source.info.warnings == ()

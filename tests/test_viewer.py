@@ -9,15 +9,16 @@ import time
 
 import numpy as np
 import pytest
-from fakes import fake_runs
+from fakes import FakeSource, fake_runs
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtGui import QGuiApplication
-from PyQt6.QtWidgets import QLabel, QPushButton
+from PyQt6.QtWidgets import QLabel
 from widgets import array_of, button, dressed_and_tidy, headline, visible  # noqa: F401 — the fixture
 
 from app.config import PipelineConfig, SourceConfig
 from app.datatypes import Frame, SpotState, StepResult
 from app.errors import CameraError, ModelError
+from app.runtime import capture
 from app.runtime.workers import RunState
 from app.ui import window, words, workspace
 from app.ui.dialogs import FaultDialog, KeySheet
@@ -149,27 +150,30 @@ class TestLive:
         assert not view._speed.isVisible()
         assert view.page.source_details.text() == "160×120 · 40 fps"
 
-    def test_a_lost_camera_says_so_and_can_be_tried_again(self, qtbot, opened):
-        view, made, reports = opened(
-            source={
-                "count": 100,
-                "fps": 100,
-                "is_live": True,
-                "fails_at": 20,
-                "error": CameraError("The camera vanished."),
-            },
-            pipeline={"decides": {10: ""}},
-        )
-        wait_until_ended(qtbot, view, made)
-        assert badge_of(view) == "STOPPED"
-        assert view.page.messages.texts == {"source": "The camera vanished."}
+    def test_a_lost_camera_says_so_and_comes_back_by_itself(self, qtbot, opened, monkeypatch):
+        monkeypatch.setattr(capture, "_RETRY_S", 0.1)
+        error = CameraError("The camera vanished.")
+        live = {"count": 100, "fps": 100, "is_live": True}
+        away = threading.Event()
+        opening = iter([live | {"fails_at": 20, "error": error}, None, live | {"count": 3000}])
+
+        def open_source(spec, config):
+            if (fake := next(opening)) is None:
+                away.wait(10)
+                raise error
+            return FakeSource(**fake)
+
+        view, made, reports = opened(opener=open_source, pipeline={"decides": {10: "", 30: ""}})
+        qtbot.waitUntil(lambda: badge_of(view) == "LOST", timeout=4000)
+        said = view.page.messages.texts
+        assert said == {"lost": "The camera vanished. It is opened again by itself as soon as it is back."}
         assert view.page.event_list.events.rowCount() == 1
-        assert view.page.face_view.result is not None
-        first = made.run
-        retry = next(b for b in view.page.messages.findChildren(QPushButton) if b.text() == "Retry")
-        qtbot.mouseClick(retry, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: made.run is not first, timeout=3000)
+        away.set()
+        qtbot.waitUntil(lambda: badge_of(view) == "LIVE", timeout=4000)
         assert view.page.messages.texts == {}
+        qtbot.waitUntil(lambda: view.page.event_list.events.rowCount() == 2, timeout=4000)
+        gaps = [frame.index for frame in made.pipeline.frames if frame.dropped_before]
+        assert gaps == [20]
         assert reports == []
 
     def test_silence_is_announced_and_withdrawn(self, qtbot, opened, monkeypatch):

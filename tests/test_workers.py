@@ -11,6 +11,7 @@ from fakes import FakeSource, fake_runs
 
 from app.config import SourceConfig
 from app.errors import CameraError, ModelError, SourceError, TruncatedSourceError
+from app.runtime import capture
 from app.runtime.capture import Capture
 from app.runtime.workers import RunState, on_uncaught
 
@@ -272,6 +273,78 @@ class TestCapture:
         with Capture("fake", SourceConfig(), opener=lambda *_: FakeSource(count=10_000)) as capture:
             assert next(iter(capture)).index == 0
         assert not capture.is_alive
+
+
+class TestReturning:
+    """A live source that is lost, or opened in another way, goes on with the same faces, events and numbers."""
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch):
+        monkeypatch.setattr(capture, "_RETRY_S", 0.05)
+
+    def test_frames_go_on_counting_after_a_declared_gap(self):
+        sources = iter(
+            [
+                FakeSource(100, 200, is_live=True, fails_at=5, error=CameraError("gone")),
+                FakeSource(5, 200, is_live=True),
+            ]
+        )
+
+        def opener(spec, config):
+            if (source := next(sources, None)) is None:
+                raise CameraError("never again")
+            return source
+
+        with Run(opener=opener, pipeline={"decides": {7: ""}}) as run:
+            run.wait_for(lambda: run.made.pipeline and len(run.made.pipeline.frames) == 10)
+            frames = run.made.pipeline.frames
+            assert [f.index for f in frames] == list(range(10))
+            assert [f.index for f in frames if f.dropped_before] == [5]
+            faults = run.analysis.faults.take_all()
+            assert [(str(fault.error), fault.is_passing) for fault in faults] == [("gone", True)]
+            assert run.analysis.figures().dropped == 0
+
+    def test_a_run_that_waits_for_its_source_stops_at_once(self):
+        sources = iter([FakeSource(100, 200, is_live=True, fails_at=5, error=CameraError("gone"))])
+
+        def opener(spec, config):
+            if (source := next(sources, None)) is None:
+                raise CameraError("still away")
+            return source
+
+        with Run(opener=opener) as run:
+            run.wait_for(lambda: run.analysis.state is RunState.LOST)
+            start_s = time.monotonic()
+            assert run.analysis.stop() == ()
+            assert time.monotonic() - start_s < 1
+            assert run.analysis.state is RunState.ENDED
+
+    def test_another_mode_while_running(self):
+        opened = []
+
+        def opener(spec, config):
+            opened.append(config)
+            return FakeSource(1000, 200, is_live=True, size=(config.width or 160, 120))
+
+        with Run(opener=opener) as run:
+            run.wait_for(lambda: run.made.pipeline and len(run.made.pipeline.frames) > 5)
+            run.analysis.reopen(SourceConfig(width=200, rotation_deg=90))
+            run.wait_for(lambda: run.made.pipeline.frames[-1].image_bgr.shape[1] == 200)
+            assert opened == [SourceConfig(), SourceConfig(width=200, rotation_deg=90)]
+            assert run.analysis.info.width == 200
+            first = next(f for f in run.made.pipeline.frames if f.image_bgr.shape[1] == 200)
+            assert first.dropped_before == 1
+            indices = run.seen()
+            assert indices == sorted(set(indices))
+
+    def test_a_camera_that_never_opened_is_not_tried_again(self):
+        def opener(spec, config):
+            raise CameraError("busy")
+
+        with Run(opener=opener) as run:
+            run.wait_until_ended()
+            (fault,) = run.analysis.faults.take_all()
+            assert not fault.is_passing
 
 
 def test_an_uncaught_error_of_any_thread_is_reported():

@@ -42,6 +42,35 @@ def list_cameras() -> list[CameraDevice]:
     return sorted(found, key=lambda camera: camera.index)
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class CameraMode:
+    """A size in pixels, and the highest rate that the camera offers with it in any pixel format."""
+
+    width: int
+    height: int
+    fps: float
+
+
+def list_modes(camera: CameraDevice) -> list[CameraMode]:
+    """Sizes that a camera offers, largest first; empty where the system does not say (only Linux does).
+
+    Asks the driver without starting the camera; may be called while it is used.
+    """
+    if sys.platform != "linux":
+        return []
+    from linuxpy.video.device import Device
+
+    fastest: dict[tuple[int, int], float] = {}
+    try:
+        with Device(camera.path or f"{DEVICE_FOLDER}/video{camera.index}") as device:
+            for offered in device.info.frame_types:
+                size = (offered.width, offered.height)
+                fastest[size] = max(fastest.get(size, 0.0), float(offered.max_fps))
+    except OSError:
+        return []
+    return sorted((CameraMode(*size, fps) for size, fps in fastest.items()), reverse=True)
+
+
 def find_camera(spec: str, cameras: Sequence[CameraDevice] | None = None) -> CameraDevice:
     """The camera with that number, name, or part of a name (capitals aside) that only one has.
 
@@ -85,7 +114,7 @@ class CameraSource(LiveSource):
         self._name = camera.name
         if problem := device_problem(camera):
             raise CameraError(problem)
-        super().__init__(open_capture(camera.index, BACKEND))
+        super().__init__(open_capture(camera.index, BACKEND), config.rotation_deg)
         try:
             if not self._capture.isOpened():
                 raise CameraError(_why_no_pictures(camera))
@@ -95,9 +124,11 @@ class CameraSource(LiveSource):
             self.close()
             raise
         warnings = slow_warning(fps)
-        if (config.width or width, config.height or height) != (width, height):
+        # A picture that was turned on its side is compared as it left the camera.
+        sent = (height, width) if config.rotation_deg in (90, 270) else (width, height)
+        if (config.width or sent[0], config.height or sent[1]) != sent:
             wish = f"{config.width or '?'}×{config.height or '?'}"
-            warnings = (*warnings, f"{self._name} delivers {width}×{height} instead of {wish}.")
+            warnings = (*warnings, f"{self._name} delivers {sent[0]}×{sent[1]} instead of {wish}.")
         self.info = SourceInfo(
             label=self._name,
             kind="camera",

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from app.capture.pixels import to_bgr
@@ -19,6 +20,9 @@ FPS_TOLERANCE = 0.5  # a rate measured in a second is not exact
 SETTLING_S = 0.4  # exposure is still moving, and a stream empties its buffer in a burst
 MEASURING_S = 0.8
 MAX_UNREADABLE_S = 3.0
+
+
+_ROTATIONS = {0: None, 90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 class Capture(Protocol):
@@ -38,7 +42,9 @@ class Capture(Protocol):
 
 
 class LiveSource(Resource):
-    """Frames as they arrive, stamped with time.perf_counter_ns right after each was grabbed.
+    """Frames as they arrive, turned clockwise by `rotation_deg`: 0, 90, 180 or 270.
+
+    Each is stamped with time.perf_counter_ns right after it was grabbed.
 
     (The clock of time.monotonic_ns has steps of 16 ms on Windows; on Linux and macOS the two are the same clock.)
     Subclasses set `info` from what `_measure` found, and say in `_lost` what it means that no frame came any more.
@@ -46,8 +52,9 @@ class LiveSource(Resource):
 
     info: SourceInfo
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture, rotation_deg: int = 0) -> None:
         self._capture = capture
+        self._rotation = _ROTATIONS[rotation_deg]
         self._is_closed = False
         self._has_started = False  # pictures have arrived
 
@@ -81,7 +88,10 @@ class LiveSource(Resource):
 
     def _image(self) -> np.ndarray | None:
         is_read, image = self._capture.retrieve()
-        return to_bgr(image) if is_read and image is not None and image.size else None
+        if not is_read or image is None or not image.size:
+            return None
+        image_bgr = to_bgr(image)
+        return image_bgr if self._rotation is None else cv2.rotate(image_bgr, self._rotation)
 
     def _measure(self) -> tuple[int, int, float]:
         """Width and height in pixels and frames a second that really arrive in the first second (not kept).

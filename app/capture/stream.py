@@ -27,7 +27,7 @@ class StreamSource(LiveSource):
         quiet_opencv()
         self._name = short_name(url)
         self._timeout_s = timeout_s
-        super().__init__(cv2.VideoCapture(url, cv2.CAP_FFMPEG, _timeouts(timeout_s)))
+        super().__init__(cv2.VideoCapture(url, cv2.CAP_FFMPEG, _timeouts(timeout_s)), config.rotation_deg)
         try:
             if not self._capture.isOpened():
                 raise SourceError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from app.config import SourceConfig
 from app.datatypes import Frame, SourceInfo
-from app.errors import MmnetError
+from app.errors import MmnetError, SourceError
 from app.runtime.channels import FrameQueue
 from app.runtime.metrics import RateMeter
 from app.runtime.playback import PlaybackClock
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from app.capture.source import Source
 
 logger = logging.getLogger("mmnet.runtime")
+
+_RETRY_S = 1.0  # between two attempts to open a source that was lost
 
 # Threads import their libraries themselves, so that a window is there at once; one after the other, because packages
 # that import each other in circles are not safe to load from two threads.
@@ -41,6 +43,9 @@ class Capture:
     recordings are paced at media time, and a paused live source goes on being read but delivers nothing: what was left
     out is declared as a gap. A live source ends by itself after `config.end_s` seconds.
 
+    With `returns`, a live source that is lost is opened again and again until it is back; `report` hears of the loss,
+    and the frames go on counting after a gap.
+
     Iterating raises, after the last readable frame, whatever error ended the source; `report` hears of it at once, on
     the capturing thread.
     """
@@ -53,8 +58,12 @@ class Capture:
         clock: PlaybackClock | None = None,
         opener: Callable[[str, SourceConfig], Source] = open_any_source,
         report: Callable[[Exception], None] | None = None,
+        returns: bool = False,
     ) -> None:
         self._spec, self._config, self._clock, self._opener, self._report = spec, config, clock, opener, report
+        self._returns = returns
+        self._wanted: SourceConfig | None = None  # how the source is to be opened instead
+        self._waking = threading.Event()  # ends the wait for a lost source
         self._opened = threading.Event()
         self._stopping = threading.Event()
         self._info: SourceInfo | None = None
@@ -63,6 +72,8 @@ class Capture:
         self._skipped = 0  # live frames left out by a pause, not yet declared
         self._first_ns: int | None = None
         self._last_frame_s: float | None = None
+        self._next_index = 0  # of the first frame after the source was opened again
+        self.is_lost = False
         self.queue = FrameQueue()
         self.rate = RateMeter()
         self.captured = 0
@@ -100,9 +111,15 @@ class Capture:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
+    def reopen(self, config: SourceConfig) -> None:
+        """Open the source in another way as soon as its next frame is there; what comes in between is a gap."""
+        self._wanted = config
+        self._waking.set()
+
     def request_stop(self) -> None:
         """End every wait, without waiting for the thread: a read in a driver cannot be interrupted."""
         self._stopping.set()
+        self._waking.set()
         if self._clock:
             self._clock.close()
         self.queue.close(discard=True)
@@ -130,13 +147,9 @@ class Capture:
 
     def _run(self) -> None:
         try:
-            with self._opener(self._spec, self._config) as source:
-                self._info = source.info
-                self._opened.set()
-                try:
-                    self._deliver_all(source)
-                finally:
-                    self._info = source.info  # it may have gained warnings
+            is_going_on = True
+            while is_going_on:
+                is_going_on = self._read_guarded()
         except MmnetError as error:
             self._fail(error)
         except Exception as error:
@@ -146,14 +159,50 @@ class Capture:
             self._opened.set()
             self.queue.close()
 
+    def _read_guarded(self) -> bool:
+        """Read until the source ends; True when it is to be opened again."""
+        try:
+            self._read()
+        except SourceError as error:
+            is_live = self._info is not None and self._info.is_live
+            if not (self._returns and is_live) or self._stopping.is_set():
+                raise
+            if not self.is_lost:
+                logger.info("lost: %s", error)
+                self.is_lost = True
+                if self._report:
+                    self._report(error)
+            self._waking.wait(_RETRY_S)
+            self._waking.clear()
+            return not self._stopping.is_set()
+        return self._wanted is not None and not self._stopping.is_set()
+
+    def _read(self) -> None:
+        if self._wanted is not None:
+            self._config, self._wanted = self._wanted, None
+        with self._opener(self._spec, self._config) as source:
+            if self.is_lost:
+                logger.info("%s is back", self._spec)
+            self._info, self.is_lost = source.info, False
+            self._opened.set()
+            try:
+                self._deliver_all(source)
+            finally:
+                self._info = source.info  # it may have gained warnings
+
     def _deliver_all(self, source: Source) -> None:
         deliver = self._deliver_live if source.info.is_live else self._deliver_recorded
+        first_index = self._next_index
         for frame in source:
             self.captured += 1
             self._lost_in_source += frame.dropped_before
             self._last_frame_s = time.monotonic()
             self.rate.tick(self._last_frame_s)
-            if self._stopping.is_set() or not deliver(frame):
+            if first_index:
+                is_first = frame.index == 0
+                frame = replace(frame, index=first_index + frame.index, dropped_before=frame.dropped_before + is_first)
+            self._next_index = frame.index + 1
+            if self._stopping.is_set() or self._wanted is not None or not deliver(frame):
                 break
 
     def _fail(self, error: Exception) -> None:

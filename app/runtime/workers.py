@@ -33,20 +33,25 @@ logger = logging.getLogger("mmnet.runtime")
 
 
 class RunState(StrEnum):
-    """Where a run is; ENDED also after an error, which is then in `faults`."""
+    """Where a run is; ENDED also after an error, which is then in `faults`. LOST: waiting for the source to return."""
 
     OPENING = "opening"
     RUNNING = "running"
     PAUSED = "paused"
+    LOST = "lost"
     ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What went wrong in which thread. An `MmnetError` is an expected failure, anything else a bug."""
+    """What went wrong in which thread. An `MmnetError` is an expected failure, anything else a bug.
+
+    `is_passing`: the source is opened again as soon as it is back.
+    """
 
     thread: str
     error: Exception
+    is_passing: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -133,7 +138,9 @@ class LiveAnalysis:
         self._config = pipeline_config
         self._build_pipeline, self._build_recogniser = build_pipeline, build_recogniser
         self._clock = PlaybackClock()
-        self._capture = Capture(spec, source_config, clock=self._clock, opener=opener, report=self._report_capture)
+        self._capture = Capture(
+            spec, source_config, clock=self._clock, opener=opener, report=self._report_capture, returns=True
+        )
         self._candidates: queue.SimpleQueue[Candidate | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._analysed = RateMeter()
@@ -168,6 +175,10 @@ class LiveAnalysis:
     def speed(self, speed: float) -> None:
         self._clock.speed = speed
 
+    def reopen(self, config: SourceConfig) -> None:
+        """Open the same live source in another way (size, rate, rotation); faces, events and numbers go on."""
+        self._capture.reopen(config)
+
     @property
     def info(self) -> SourceInfo | None:
         """None until the source is open."""
@@ -184,6 +195,8 @@ class LiveAnalysis:
             return RunState.ENDED
         if self.info is None:
             return RunState.OPENING
+        if self._capture.is_lost:
+            return RunState.LOST
         return RunState.PAUSED if self.is_paused else RunState.RUNNING
 
     def figures(self) -> Figures:
@@ -276,7 +289,7 @@ class LiveAnalysis:
 
     def _report_capture(self, error: Exception) -> None:
         if not self._stopping.is_set():
-            self.faults.put(Fault("capture", error))
+            self.faults.put(Fault("capture", error, is_passing=self._capture.is_lost))
 
     @contextlib.contextmanager
     def _reporting(self, thread: str) -> Iterator[None]:

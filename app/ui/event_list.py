@@ -100,8 +100,8 @@ class EventDelegate(QStyledItemDelegate):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         card = option.rect.adjusted(4, 3, -4, -3)
         is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
-        painter.setPen(QColor(theme.ACCENT if is_selected else theme.LINE))
-        painter.setBrush(QColor(theme.RAISED if is_selected else "#20252b"))
+        painter.setPen(QColor(theme.colours().accent if is_selected else theme.colours().line))
+        painter.setBrush(QColor(theme.colours().raised if is_selected else theme.colours().panel))
         painter.drawRoundedRect(QRectF(card).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
         inner = card.adjusted(_PADDING - 2, _PADDING - 3, -_PADDING, -_PADDING + 3)
         candidate = row.event.candidate
@@ -109,7 +109,7 @@ class EventDelegate(QStyledItemDelegate):
             x = inner.left() + column * (_PICTURE + 6)
             # Made anew at each painting: 0.1 ms, where a kept pixmap would double the memory of an event.
             painter.drawImage(QRect(x, inner.top(), _PICTURE, _PICTURE), image_of(key_frame.crop_bgr))
-            painter.setPen(QColor(theme.MUTED))
+            painter.setPen(QColor(theme.colours().muted))
             below = QRect(x, inner.top() + _PICTURE, _PICTURE, _CAPTION)
             painter.drawText(below, Qt.AlignmentFlag.AlignCenter, caption)
         left = inner.left() + 2 * (_PICTURE + 6) + 6
@@ -117,15 +117,15 @@ class EventDelegate(QStyledItemDelegate):
         painter.restore()
 
     def _paint_words(self, painter: QPainter, area: QRect, font: QFont, row: EventRow) -> None:
-        candidate, prediction = row.event.candidate, row.event.prediction
+        candidate, prediction, colours = row.event.candidate, row.event.prediction, theme.colours()
         height = painter.fontMetrics().height()
         title_font = QFont(font)
         title_font.setWeight(QFont.Weight.DemiBold)
         y = area.top()
         for lines, line_font, colour, text in (
-            (2 if prediction else 1, title_font, theme.TEXT, consistent_with(row.event)),
-            (1, font, theme.MUTED, f"#{row.event.event_id}   {clock(row.apex_s)}   {candidate.duration_ms:.0f} ms"),
-            (2, font, theme.TEXT, regions_in_words(candidate.regions, limit=2)),
+            (2 if prediction else 1, title_font, colours.text, consistent_with(row.event)),
+            (1, font, colours.muted, f"#{row.event.event_id}   {clock(row.apex_s)}   {candidate.duration_ms:.0f} ms"),
+            (2, font, colours.text, regions_in_words(candidate.regions, limit=2)),
         ):
             painter.setFont(line_font)
             painter.setPen(QColor(colour))
@@ -134,7 +134,7 @@ class EventDelegate(QStyledItemDelegate):
         painter.setFont(font)
         bars = QRect(area.left(), y + _BAR_GAP, area.width(), area.bottom() - y - _BAR_GAP)
         if prediction is None:
-            painter.setPen(QColor(theme.MUTED))
+            painter.setPen(QColor(theme.colours().muted))
             painter.drawText(bars, 0, "no class: spotting only")
         else:
             self._paint_bars(painter, bars, prediction)
@@ -147,7 +147,7 @@ class EventDelegate(QStyledItemDelegate):
         for index, (name, probability) in enumerate(zip(prediction.class_names, prediction.probabilities, strict=True)):
             y = area.top() + index * _BAR_HEIGHT
             is_best = name == prediction.label
-            painter.setPen(QColor(theme.TEXT if is_best else theme.MUTED))
+            painter.setPen(QColor(theme.colours().text if is_best else theme.colours().muted))
             painter.drawText(QRect(area.left(), y, name_width, _BAR_HEIGHT), Qt.AlignmentFlag.AlignVCenter, name)
             figure = QRect(area.right() - figure_width, y, figure_width, _BAR_HEIGHT)
             painter.drawText(
@@ -155,7 +155,7 @@ class EventDelegate(QStyledItemDelegate):
             )
             painter.setPen(Qt.PenStyle.NoPen)
             track = QRectF(area.left() + name_width, y + 5, track_width, _BAR_HEIGHT - 10)
-            painter.setBrush(QColor(theme.LINE))
+            painter.setBrush(QColor(theme.colours().line))
             painter.drawRoundedRect(track, 3, 3)
             track.setWidth(max(3.0, track_width * float(probability)))
             painter.setBrush(theme.class_colour(name, index))
@@ -181,6 +181,6 @@ class EventList(QListView):
             viewport = self.viewport()
             assert viewport is not None
             painter = QPainter(viewport)
-            painter.setPen(QColor(theme.MUTED))
+            painter.setPen(QColor(theme.colours().muted))
             area = viewport.rect().adjusted(24, 24, -24, -24)
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.placeholder)

@@ -87,9 +87,9 @@ class FaceView(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor("#0b0d0f"))
+        painter.fillRect(self.rect(), QColor(theme.DARK.picture))
         if self._result is None:
-            painter.setPen(QColor(theme.MUTED))
+            painter.setPen(QColor(theme.DARK.muted))
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._placeholder)
             return
         transform = self.widget_from_frame()
@@ -106,7 +106,7 @@ class FaceView(QWidget):
     def _paint_face(self, painter: QPainter, transform: QTransform, face: TrackedFace) -> None:
         quality = self._result.quality if self._result else None
         is_usable = quality is None or quality.is_usable
-        colour = QColor(theme.ACCENT if is_usable else theme.WARNING)
+        colour = QColor(theme.DARK.accent if is_usable else theme.DARK.warning)
         points = face.landmarks_px[:, :2] * (transform.m11(), transform.m22()) + (transform.dx(), transform.dy())
         if self._shows_mesh:
             dots = QColor("white")
@@ -130,11 +130,11 @@ class FaceView(QWidget):
         """One line at the lower edge of the picture: what the spotter does, or why it cannot."""
         result = self._result
         assert result is not None
-        words, colour = SPOT_STATES[result.state], theme.TEXT
+        words, colour = SPOT_STATES[result.state], theme.DARK.text
         if result.face is None:
-            words, colour = reason_in_words("no face"), theme.WARNING
+            words, colour = reason_in_words("no face"), theme.DARK.warning
         elif result.quality is not None and not result.quality.is_usable:
-            words, colour = reason_in_words(result.quality.reason), theme.WARNING
+            words, colour = reason_in_words(result.quality.reason), theme.DARK.warning
         elif result.face.face_count > 1:
             words += f" · {result.face.face_count} faces, the framed one is followed"
         height, width = result.frame.image_bgr.shape[:2]

@@ -20,19 +20,22 @@ from app.ui.words import clock
 SPAN_S = 10.0
 _MIN_TOP = 2.5  # multiples of the threshold
 _ENDLESS = 1e3  # above every strength
-_HEAD = "#8492a1"
 
-LEGEND = " &nbsp; ".join(
-    f'<span style="color:{colour}">{sign}</span> {name}'
-    for sign, colour, name in (
-        ("━", theme.ACCENT, "face"),
-        ("━", _HEAD, "head"),
-        ("■", theme.WARNING, "blink"),
-        ("▮", theme.TEXT, "event"),
-        ("▮", "#4a525b", "not counted"),
-        ("┄", theme.MUTED, "threshold"),
+
+def legend() -> str:
+    """What is what, as rich text in the colours in use."""
+    colours = theme.colours()
+    return " &nbsp; ".join(
+        f'<span style="color:{colour}">{sign}</span> {name}'
+        for sign, colour, name in (
+            ("━", colours.accent, "face"),
+            ("━", colours.head, "head"),
+            ("■", colours.warning, "blink"),
+            ("▮", colours.text, "event"),
+            ("▮", colours.refused, "not counted"),
+            ("┄", colours.muted, "threshold"),
+        )
     )
-)
 
 
 class _ClockAxis(pg.AxisItem):
@@ -50,7 +53,7 @@ class MotionPlot(pg.PlotWidget):
     """
 
     def __init__(self, max_head_speed_percent_s: float, parent: QWidget | None = None) -> None:
-        super().__init__(parent, background=theme.PANEL, axisItems={"bottom": _ClockAxis("bottom")})
+        super().__init__(parent, axisItems={"bottom": _ClockAxis("bottom")})
         self._max_head_speed_percent_s = max_head_speed_percent_s
         self._points: deque[MotionPoint] = deque()
         self._origin_ns: int | None = None
@@ -62,20 +65,19 @@ class MotionPlot(pg.PlotWidget):
         self.hideButtons()
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         item = self.getPlotItem()
-        item.setLabel("left", "× threshold", color=theme.MUTED)
+        item.setLabel("left", "× threshold")
         item.getAxis("bottom").setTickSpacing(major=2, minor=1)
-        for side in ("left", "bottom"):
-            axis = item.getAxis(side)
-            axis.setPen(theme.LINE)
-            axis.setTextPen(theme.MUTED)
         item.getAxis("bottom").setStyle(tickLength=-4)
         item.getAxis("left").setWidth(48)
         item.showGrid(y=True, alpha=0.12)
-        self.addItem(pg.InfiniteLine(1.0, angle=0, pen=pg.mkPen(theme.MUTED, style=Qt.PenStyle.DashLine)))
-        self._head = item.plot(pen=pg.mkPen(_HEAD, width=1), connect="finite")
-        self._strength = item.plot(pen=pg.mkPen(theme.ACCENT, width=2), connect="finite")
-        self._blinks = pg.ScatterPlotItem(symbol="s", size=5, pen=None, brush=theme.WARNING)
+        self._threshold = pg.InfiniteLine(1.0, angle=0)
+        self.addItem(self._threshold)
+        self._head = item.plot(connect="finite")
+        self._strength = item.plot(connect="finite")
+        self._blinks = pg.ScatterPlotItem(symbol="s", size=5, pen=None)
         self.addItem(self._blinks)
+        self._dress()
+        theme.notifier().changed.connect(self._dress)
         self._rescale(0.0)
 
     def seconds(self, timestamp_ns: int) -> float:
@@ -99,14 +101,14 @@ class MotionPlot(pg.PlotWidget):
     def add_event(self, event: Event) -> None:
         """Mark an event from onset to offset in the colour of its class."""
         prediction = event.prediction
-        colour = QColor(theme.TEXT)
+        colour = QColor(theme.colours().text)
         if prediction is not None:
             colour = class_colour(prediction.label, prediction.class_names.index(prediction.label))
         self._add_span(event.candidate, colour, alpha=90)
 
     def add_rejected(self, candidate: Candidate) -> None:
         """Mark a refused movement in grey."""
-        self._add_span(candidate, QColor(theme.MUTED), alpha=35)
+        self._add_span(candidate, QColor(theme.colours().muted), alpha=35)
 
     def clear_motion(self) -> None:
         """Forget everything: another source begins."""
@@ -122,6 +124,19 @@ class MotionPlot(pg.PlotWidget):
     def span_count(self) -> int:
         """Events and refused movements marked now."""
         return len(self._spans)
+
+    def _dress(self) -> None:
+        colours = theme.colours()
+        self.setBackground(colours.panel)
+        item = self.getPlotItem()
+        for side in ("left", "bottom"):
+            axis = item.getAxis(side)
+            axis.setPen(colours.line)
+            axis.setTextPen(colours.muted)
+        self._threshold.setPen(pg.mkPen(colours.muted, style=Qt.PenStyle.DashLine))
+        self._head.setPen(pg.mkPen(colours.head, width=1))
+        self._strength.setPen(pg.mkPen(colours.accent, width=2))
+        self._blinks.setBrush(colours.warning)
 
     def _add_span(self, candidate: Candidate, colour: QColor, alpha: int) -> None:
         colour.setAlpha(alpha)

@@ -8,11 +8,12 @@ from PyQt6.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
 from app.config import PipelineConfig
 from app.datatypes import Candidate, Event, SourceInfo, StepResult
 from app.runtime.workers import RunState
+from app.ui import theme
 from app.ui.event_list import EventList
 from app.ui.face_view import FaceView
 from app.ui.layouts import column, label, row, set_tone
 from app.ui.messages import MessageArea
-from app.ui.motion_plot import LEGEND, MotionPlot
+from app.ui.motion_plot import MotionPlot, legend
 from app.ui.words import clock, rejection_meanings, rejections_in_words
 from app.ui.workspace import Workspace
 
@@ -88,7 +89,10 @@ class WorkPage(QMainWindow):
     def _timeline(self) -> QWidget:
         panel = QWidget()
         layout = column(panel, margins=(10, 0, 10, 8))
-        layout.addLayout(row(label("muted", LEGEND), None))
+        self._legend = label("muted", legend())
+        # A bound method: the notifier outlives this page, and lets go of methods of what is gone.
+        theme.notifier().changed.connect(self._show_legend)
+        layout.addLayout(row(self._legend, None))
         layout.addWidget(self.motion_plot, 1)
         return panel
 
@@ -102,6 +106,9 @@ class WorkPage(QMainWindow):
         return panel
 
     # Showing
+
+    def _show_legend(self) -> None:
+        self._legend.setText(legend())
 
     def _listen(self) -> None:
         workspace = self._workspace
@@ -171,6 +178,7 @@ class WorkPage(QMainWindow):
                 RunState.OPENING: ("OPENING", ""),
                 RunState.RUNNING: ("LIVE", "live") if self._workspace.is_live else ("PLAYING", "active"),
                 RunState.PAUSED: ("PAUSED", "warning"),
+                RunState.LOST: ("LOST", "warning"),
                 RunState.ENDED: ("STOPPED", "warning") if self._workspace.has_failed else ("ENDED", ""),
             }[state]
             found = "found" if state is RunState.ENDED else "yet"
@@ -178,7 +186,7 @@ class WorkPage(QMainWindow):
                 f"No candidate micro-expressions {found}.\n\nThey are rare: most recordings hold few or none."
             )
         set_tone(self.state_badge, words, tone)
-        self.face_view.set_running(state not in (None, RunState.ENDED))
+        self.face_view.set_running(state not in (None, RunState.LOST, RunState.ENDED))
 
     def _show_recognition(self) -> None:
         recognition = self._workspace.recognition

@@ -137,6 +137,12 @@ class Workspace(QObject):
         if self.run is not None:
             self.open_source(self.run.spec)
 
+    def reopen(self, config: SourceConfig) -> None:
+        """Open the same live source in another way; what was found stays."""
+        self.source_config = config
+        if self.run is not None:
+            self.run.reopen(config)
+
     def toggle_pause(self) -> None:
         if self.run is None:
             return
@@ -243,7 +249,7 @@ class Workspace(QObject):
         for warning in info.warnings[self._warning_count :]:
             self.noticed.emit(f"warning {warning}", warning, "", None)
         self._warning_count = len(info.warnings)
-        if info.is_live and run.state is not RunState.ENDED and figures.silence_s > SILENCE_S:
+        if info.is_live and run.state in (RunState.RUNNING, RunState.PAUSED) and figures.silence_s > SILENCE_S:
             text = f"No picture from {info.label} for {figures.silence_s:.0f} s."
             self.noticed.emit("silence", text, "Retry", self.restart)
         else:
@@ -258,6 +264,8 @@ class Workspace(QObject):
                 self.noticed.emit("source", text, "Retry", self.restart)
         elif fault.thread == "recognition":
             self.noticed.emit("recognition", f"{fault.error} Spotting goes on; events get no class.", "", None)
+        elif fault.is_passing:
+            self.noticed.emit("lost", f"{fault.error} It is opened again by itself as soon as it is back.", "", None)
         else:
             self.has_failed = True
             self.noticed.emit("source", str(fault.error), "Retry", self.restart)
@@ -266,4 +274,6 @@ class Workspace(QObject):
         shown = (self.state, self.has_failed)
         if shown != self._shown_state:
             self._shown_state = shown
+            if self.state is not RunState.LOST:
+                self.settled_notice.emit("lost")
             self.state_changed.emit(self.state)
