@@ -1,4 +1,4 @@
-"""Pictures and words about a movement: what changed, where the network looked, how sure it is, which gates it passed."""
+"""Pictures and words about a movement: what changed, where the network looked, how sure it is, which gates closed."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What there is to see of a movement: pictures, a magnified loop, and words. Without Qt, for the window and for reports."""
+"""What there is to see of a movement: pictures, a magnified loop, words. Without Qt, for the window and for reports."""

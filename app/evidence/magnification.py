@@ -75,8 +75,8 @@ class Magnifier:
         height, width = crop_bgr.shape[:2]
         flow = cv2.resize(self._flows[position], (width, height), interpolation=cv2.INTER_CUBIC)
         grid = _grid(height, width)
-        # The point that is shown at y comes from the place x in the onset with x + factor · flow(x) = y. In this frame it
-        # is at x + flow(x) = y − (factor − 1) · flow(x), so that new shadows and folds come along.
+        # What is shown at y was at x in the onset, with x + factor · flow(x) = y. In this frame it is at x + flow(x):
+        # taken from there, new shadows and folds come along.
         at_onset = grid.copy()
         for _ in range(_INVERSION_ROUNDS):
             moved = cv2.remap(flow, at_onset, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -119,14 +119,14 @@ def _clean_flows(onset_bgr: np.ndarray, crops_bgr: list[np.ndarray]) -> np.ndarr
 
 
 def _flow(search: cv2.DISOpticalFlow, onset: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Dense flow in two steps: the first falls short of movements of a pixel by a seventh, the second makes up for it."""
+    """Dense flow in two steps: the first is a seventh short for a movement of one pixel, the second makes it good."""
     flow = cv2.GaussianBlur(search.calc(onset, frame, None), (0, 0), _REFINE_BLUR_PX)
     back = cv2.remap(frame, _grid(*frame.shape) + flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return flow + search.calc(onset, back, None)
 
 
 def _reduced(flows: np.ndarray) -> np.ndarray:
-    """(N, h, w, 2) with only its strongest patterns over time, shrunk towards zero where they do not exceed the rest."""
+    """(N, h, w, 2) with only its strongest patterns over time, shrunk to zero where they do not exceed the rest."""
     count = len(flows)
     matrix = flows.reshape(count, -1)
     left, strengths, right = np.linalg.svd(matrix, full_matrices=False)

@@ -28,7 +28,7 @@ def difference_picture(onset_bgr: np.ndarray, apex_bgr: np.ndarray) -> tuple[np.
         onset_bgr, apex_bgr: registered crops, (S, S, 3) uint8.
 
     Returns:
-        (S, S, 3) uint8 over a faded apex, and the amplification: 1 would show a change of 255 grey levels in full colour.
+        (S, S, 3) uint8 over a faded apex, and the amplification: at 1 only a change of 255 grey levels has full colour.
     """
     onset, apex = (cv2.GaussianBlur(_grey(crop), (0, 0), 1.2) for crop in (onset_bgr, apex_bgr))
     change = apex - onset
@@ -44,8 +44,8 @@ def difference_picture(onset_bgr: np.ndarray, apex_bgr: np.ndarray) -> tuple[np.
 def attention_picture(apex_bgr: np.ndarray, prediction: Prediction) -> np.ndarray:
     """Where the network looked: how far its first attention map is from its usual value, in colour over the apex.
 
-    Networks mark a place by raising its weight or by lowering that of the place against all others, so both count. The map
-    is stretched to its own range: colours of two events cannot be compared. Returns (S, S, 3) uint8.
+    A network marks a place by raising its weight or by lowering it against all others, so both count. The map is
+    stretched to its own range: colours of two events cannot be compared. Returns (S, S, 3) uint8.
     """
     height, width = apex_bgr.shape[:2]
     smooth = cv2.GaussianBlur(prediction.attention, (0, 0), _ATTENTION_BLUR)
