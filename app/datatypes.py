@@ -63,7 +63,10 @@ class FaceQuality:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TrackedFace:
-    """The tracked face in one frame. `landmarks_px` is (L, 3) float32: x, y in frame pixels, z in the same scale."""
+    """The tracked face in one frame. `landmarks_px` is (L, 3) float32: x, y in frame pixels, z in the same scale.
+
+    `other_boxes_px`: left, top, width and height of the faces that are not tracked, at the last count.
+    """
 
     face_id: int  # changes when the tracker may have moved to another person
     landmarks_px: np.ndarray
@@ -71,6 +74,7 @@ class TrackedFace:
     eye_opening: float  # lid distance / eye width, mean of both eyes; about 0.3 open, below 0.15 shut
     inter_ocular_px: float  # distance between the outer eye corners, frame pixels
     face_count: int  # faces seen at the last count, the tracked one included
+    other_boxes_px: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -54,6 +54,7 @@ class Pipeline(Resource):
         self._spotter = Spotter(self._config.spotter)
         self._previous_ns: int | None = None
         self._face_id: int | None = None
+        self._is_renewing = False
 
     def step(self, frame: Frame) -> StepResult:
         """Take in the next frame; `frame.dropped_before` > 0 or a jump in time keeps the sides apart."""
@@ -66,7 +67,8 @@ class Pipeline(Resource):
             stage_ms[stage] = (now - clock) * 1e3
             clock = now
 
-        interrupted = self._forget() if self._has_gap(frame) else ()
+        interrupted = self._forget() if self._has_gap(frame) or self._is_renewing else ()
+        self._is_renewing = False
         face = self._tracker.track(frame)
         lap("track")
         if face is None:
@@ -87,6 +89,14 @@ class Pipeline(Resource):
         return StepResult(
             frame, face, quality, crop, sample, self._spotter.state, announced, interrupted + decided, stage_ms
         )
+
+    def follow(self, x_px: float, y_px: float) -> None:
+        """Track the face at this place of the picture from the next frame on; no movement spans the change."""
+        self._tracker.follow(x_px, y_px)
+
+    def renew_reference(self) -> None:
+        """Learn the resting face anew from the next frame on; a movement under way is withdrawn."""
+        self._is_renewing = True
 
     def _has_gap(self, frame: Frame) -> bool:
         previous_ns, self._previous_ns = self._previous_ns, frame.timestamp_ns

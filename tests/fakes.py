@@ -87,6 +87,13 @@ class FakePipeline(_Closable):
         self.frames: list[Frame] = []
         self._step_s, self._decides, self._fails_at, self._error = step_s, decides or {}, fails_at, error
         self._reason = reason
+        self.wishes: list[tuple] = []  # (name, frames seen before it, …)
+
+    def follow(self, x_px: float, y_px: float) -> None:
+        self.wishes.append(("follow", len(self.frames), x_px, y_px))
+
+    def renew_reference(self) -> None:
+        self.wishes.append(("renew_reference", len(self.frames)))
 
     def step(self, frame: Frame) -> StepResult:
         if frame.index == self._fails_at:
@@ -122,10 +129,17 @@ class FakePipeline(_Closable):
 class FakeRecogniser(_Closable):
     """Always the same answer; `has_model` False gives events without a class."""
 
-    def __init__(self, *, has_model=True, fails=None):
+    def __init__(self, *, has_model=True, note="", fails=None):
         super().__init__()
         self.built_on = threading.current_thread().name
-        self.classifier = SimpleNamespace(provider="CPUExecutionProvider", model_name="fake") if has_model else None
+        network = SimpleNamespace(
+            provider="CPUExecutionProvider",
+            model_name="fake",
+            provider_note=note,
+            card="# fake",
+            metadata={"training_data": "synthetic pairs"},
+        )
+        self.classifier = network if has_model else None
         self.status = "fake on CPU" if has_model else "spotting only: no model is installed"
         self._fails = fails
 

@@ -118,6 +118,39 @@ def test_the_tracked_face_stays_when_a_larger_one_appears(astronaut_bgr: np.ndar
     assert (first.face_count, found.face_count) == (1, 2)
 
 
+def test_another_face_is_followed_when_it_is_pointed_at(astronaut_bgr: np.ndarray) -> None:
+    scene = np.full((480, 1024, 3), 127, np.uint8)
+    portrait = astronaut_bgr[20:220, 120:320]
+    scene[60:410, 40:390] = cv2.resize(portrait, (350, 350), interpolation=cv2.INTER_CUBIC)
+    scene[10:470, 520:980] = cv2.resize(portrait, (460, 460), interpolation=cv2.INTER_CUBIC)
+    frames = (Frame(index, index * 40_000_000, scene) for index in range(20))
+    with FaceTracker() as tracker:
+
+        def middle_of(face):
+            return float(face.landmarks_px[:, 0].mean())
+
+        first = tracker.track(next(frames))
+        is_left = middle_of(first) < 455
+        for _ in range(2):
+            ((left, top, width, height),) = first.other_boxes_px
+            assert (left < 455) != is_left
+            tracker.follow(left + width / 2, top + height / 2)
+            for _ in range(3):
+                found = tracker.track(next(frames))
+                assert (middle_of(found) < 455) != is_left
+                assert found.face_id == first.face_id + 1
+            first, is_left = found, not is_left
+
+
+def test_pointing_at_an_empty_place_follows_the_nearest_face(astronaut_bgr: np.ndarray) -> None:
+    with FaceTracker() as tracker:
+        first = tracker.track(Frame(0, 0, astronaut_bgr))
+        tracker.follow(5, 5)
+        found = tracker.track(Frame(1, 40_000_000, astronaut_bgr))
+        assert np.abs(found.landmarks_px - first.landmarks_px)[:, :2].max() < 8
+        assert found.other_boxes_px == ()
+
+
 def test_a_face_elsewhere_gets_a_new_identity(astronaut_bgr: np.ndarray) -> None:
     portrait = astronaut_bgr[20:220, 120:320]
     left, right = np.full((2, 300, 900, 3), 127, np.uint8)

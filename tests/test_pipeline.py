@@ -155,3 +155,18 @@ def test_a_frozen_video_is_silent_and_free_of_nan() -> None:
 def test_black_frames_are_no_face() -> None:
     frames = (Frame(index, index * 33_333_333, np.zeros((120, 161, 3), np.uint8)) for index in range(3))
     assert set(run(frames).states) == {SpotState.OFF}
+
+
+def test_a_renewed_reference_ends_a_movement_and_learns_the_face_anew() -> None:
+    rising = FIRST.apex_frame
+    frames = demo_frames(end_s=(FIRST.offset_frame + 30) / 30)
+    decided: list[Candidate] = []
+    with Pipeline() as pipeline:
+        for frame in frames:
+            if frame.index == rising:
+                pipeline.renew_reference()
+            result = pipeline.step(frame)
+            decided.extend(result.decided)
+            if frame.index == rising:
+                assert result.state is SpotState.WARMUP
+    assert not [c for c in decided if not c.rejected_because and c.onset.frame_index < rising]

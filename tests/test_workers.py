@@ -275,6 +275,17 @@ class TestCapture:
         assert not capture.is_alive
 
 
+def test_wishes_reach_the_pipeline_between_two_frames():
+    with Run(source={"count": 1000, "fps": 100, "is_live": True}) as run:
+        run.wait_for(lambda: run.made.pipeline and run.made.pipeline.frames)
+        run.analysis.follow(30.0, 40.0)
+        run.analysis.renew_reference()
+        run.wait_for(lambda: len(run.made.pipeline.wishes) == 2)
+        (follow, seen, x_px, y_px), (renew, _) = run.made.pipeline.wishes
+        assert (follow, x_px, y_px, renew) == ("follow", 30.0, 40.0, "renew_reference")
+        assert seen >= 1
+
+
 class TestReturning:
     """A live source that is lost, or opened in another way, goes on with the same faces, events and numbers."""
 

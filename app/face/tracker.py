@@ -25,6 +25,8 @@ from app.resource import Resource
 _JUMP_INTER_OCULAR = 1.2
 _JUMP_SCALE = 1.6
 
+Box = tuple[float, float, float, float]  # left, top, width, height in frame pixels
+
 
 # Two trackers that start at once on two threads would restore each other's silence for good.
 _STDERR_LOCK = threading.RLock()
@@ -66,6 +68,12 @@ def open_face_mesh(*, static: bool = False) -> Any:
     return mesh
 
 
+def _distance(box: Box, point_px: tuple[float, float]) -> float:
+    """From the middle of a box, in pixels."""
+    left, top, width, height = box
+    return float(np.hypot(left + width / 2 - point_px[0], top + height / 2 - point_px[1]))
+
+
 class FaceTracker(Resource):
     """Tracks one face through consecutive frames. Not thread-safe: build, use and close it on one thread.
 
@@ -85,13 +93,22 @@ class FaceTracker(Resource):
             self._detector.process(np.zeros((64, 64, 3), np.uint8))
         self._previous: TrackedFace | None = None
         self._face_id = 0
-        self._face_count = 0
+        self._boxes_px: list[Box] = []  # of all faces, at the last count
+        self._wanted_px: tuple[float, float] | None = None  # where the face is that is to be tracked instead
         self._next_count_ns: int | None = None
+
+    def follow(self, x_px: float, y_px: float) -> None:
+        """Track the face at this place of the picture from the next frame on, under a new identity."""
+        self._wanted_px = (x_px, y_px)
 
     def track(self, frame: Frame) -> TrackedFace | None:
         """Find the face in a frame; None when there is none."""
         image_rgb = cv2.cvtColor(frame.image_bgr, cv2.COLOR_BGR2RGB)
         image_rgb.flags.writeable = False
+        if self._wanted_px is not None:
+            self._count(image_rgb, frame.timestamp_ns)
+            image_rgb = self._only_wanted(image_rgb, self._wanted_px)
+            self._wanted_px = None
         # MediaPipe's first face brings one more line of chatter.
         with contextlib.nullcontext() if self._face_id else silenced_stderr():
             found = self._mesh.process(image_rgb).multi_face_landmarks
@@ -102,9 +119,7 @@ class FaceTracker(Resource):
         landmarks = np.array([(p.x, p.y, p.z) for p in found[0].landmark], np.float32)
         landmarks *= np.array((width, height, width), np.float32)  # MediaPipe's z has the scale of x
         if self._next_count_ns is None or self._static or frame.timestamp_ns >= self._next_count_ns:
-            detections = self._detector.process(image_rgb).detections
-            self._face_count = max(1, len(detections or ()))
-            self._next_count_ns = frame.timestamp_ns + int(self._config.count_period_s * 1e9)
+            self._count(image_rgb, frame.timestamp_ns)
         if self._static or self._is_other_person(landmarks):
             self._face_id += 1
         self._previous = TrackedFace(
@@ -113,9 +128,41 @@ class FaceTracker(Resource):
             pose=geometry.head_pose(landmarks),
             eye_opening=geometry.eye_opening(landmarks),
             inter_ocular_px=geometry.inter_ocular_px(landmarks),
-            face_count=self._face_count,
+            face_count=max(1, len(self._boxes_px)),
+            other_boxes_px=self._others(landmarks),
         )
         return self._previous
+
+    def _count(self, image_rgb: np.ndarray, timestamp_ns: int) -> None:
+        height, width = image_rgb.shape[:2]
+        self._boxes_px = [
+            (box.xmin * width, box.ymin * height, box.width * width, box.height * height)
+            for detection in self._detector.process(image_rgb).detections or ()
+            for box in (detection.location_data.relative_bounding_box,)
+        ]
+        self._next_count_ns = timestamp_ns + int(self._config.count_period_s * 1e9)
+
+    def _only_wanted(self, image_rgb: np.ndarray, point_px: tuple[float, float]) -> np.ndarray:
+        """The picture without the other faces, so that MediaPipe, made to look anew, finds the one at `point_px`."""
+        if not self._boxes_px:
+            return image_rgb
+        # MediaPipe tracks one face from frame to frame and has no way to be told which.
+        self._mesh.reset()
+        self._previous = None
+        wanted = min(self._boxes_px, key=lambda box: _distance(box, point_px))
+        left, top, width, height = wanted
+        x, y = max(0, int(left - 0.5 * width)), max(0, int(top - 0.6 * height))
+        only = np.zeros_like(image_rgb)
+        area = np.s_[y : int(top + 1.5 * height), x : int(left + 1.5 * width)]
+        only[area] = image_rgb[area]
+        only.flags.writeable = False
+        return only
+
+    def _others(self, landmarks_px: np.ndarray) -> tuple[Box, ...]:
+        """Boxes of the last count that are not around the tracked face: all but the nearest to its nose."""
+        x, y = landmarks_px[topology.NOSE[4], :2]
+        nearest = min(self._boxes_px, key=lambda box: _distance(box, (x, y)), default=None)
+        return tuple(box for box in self._boxes_px if box is not nearest)
 
     def _is_other_person(self, landmarks_px: np.ndarray) -> bool:
         """Whether these landmarks cannot belong to the face of the previous frame."""

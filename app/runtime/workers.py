@@ -73,11 +73,26 @@ class MotionPoint:
 
 @dataclass(frozen=True, slots=True)
 class RecognitionStatus:
-    """What recognition really runs on: `provider` is "" while no network is loaded, and `status` says why."""
+    """What recognition really runs on: `provider` is "" while no network is loaded, and `status` says why.
+
+    With a network, `status` says why it does not run on a GPU that would have been taken. `card` is Markdown.
+    """
 
     provider: str
     model_name: str
     status: str
+    card: str = ""
+    training_data: str = ""
+
+    @property
+    def has_fallen_back(self) -> bool:
+        """Whether the CPU is used because the GPU could not be."""
+        return bool(self.provider and self.status)
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the network says of itself that it has seen no real person's movements."""
+        return "synthetic" in self.training_data.casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +156,7 @@ class LiveAnalysis:
         self._capture = Capture(
             spec, source_config, clock=self._clock, opener=opener, report=self._report_capture, returns=True
         )
+        self._wishes: queue.SimpleQueue[Callable[[Pipeline], None]] = queue.SimpleQueue()
         self._candidates: queue.SimpleQueue[Candidate | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._analysed = RateMeter()
@@ -174,6 +190,16 @@ class LiveAnalysis:
     @speed.setter
     def speed(self, speed: float) -> None:
         self._clock.speed = speed
+
+    def follow(self, x_px: float, y_px: float) -> None:
+        """Track the face at this place of the picture instead, from the next frame on."""
+        logger.info("another face is followed, at %.0f, %.0f px", x_px, y_px)
+        self._wishes.put(lambda pipeline: pipeline.follow(x_px, y_px))
+
+    def renew_reference(self) -> None:
+        """Learn the resting face anew, from the next frame on."""
+        logger.info("the resting face is learned anew")
+        self._wishes.put(lambda pipeline: pipeline.renew_reference())
 
     def reopen(self, config: SourceConfig) -> None:
         """Open the same live source in another way (size, rate, rotation); faces, events and numbers go on."""
@@ -237,6 +263,8 @@ class LiveAnalysis:
                 for frame in self._capture.queue:
                     if not self._clock.wait_while_paused():
                         break
+                    while not self._wishes.empty():
+                        self._wishes.get()(pipeline)
                     self._publish(pipeline.step(frame))
         finally:
             # Also after a failure: nobody would take the frames.
@@ -307,7 +335,14 @@ def _status_of(recogniser: Recogniser | None) -> RecognitionStatus:
         return RecognitionStatus("", "", "spotting only: the network could not be loaded")
     if recogniser.classifier is None:
         return RecognitionStatus("", "", recogniser.status)
-    return RecognitionStatus(recogniser.classifier.provider, recogniser.classifier.model_name, recogniser.status)
+    network = recogniser.classifier
+    return RecognitionStatus(
+        network.provider,
+        network.model_name,
+        network.provider_note,
+        network.card,
+        network.metadata.get("training_data", ""),
+    )
 
 
 def on_uncaught(report: Callable[[BaseException, str], None]) -> Callable[[], None]:
