@@ -21,7 +21,7 @@ from app.face import topology
 from app.face.action_units import ACTION_UNITS
 from app.face.animation.anatomy import TEXTBOOK, Anatomy
 from app.face.animation.eyes import Eye
-from app.face.animation.grid import FaceGrid
+from app.face.animation.grid import FaceGrid, Paint
 from app.face.animation.mouth import Mouth
 from app.face.animation.muscles import SIDES, MuscleField, muscle_fields
 from app.face.animation.smile import SmileMorph
@@ -34,11 +34,11 @@ _LEVELS_PER_HALVING = 4  # sizes at which the portrait is kept, each averaged do
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Expression:
-    """Displacement (h, w, 2) in inter-ocular distances; brightness and the mouth's visible inside, (h, w) or None."""
+    """Displacement (h, w, 2) in inter-ocular distances, brightness (h, w) or None, and what lids and lips uncover."""
 
     field: np.ndarray
     gain: np.ndarray | None
-    inside: np.ndarray | None
+    paints: tuple[Paint, ...]
 
 
 class FaceAnimator:
@@ -58,7 +58,7 @@ class FaceAnimator:
         self.image_bgr = image_bgr
         self.inter_ocular_px = self._grid.inter_ocular_px
         self._depth = landmarks_px[:, 2] / np.float32(self.inter_ocular_px)
-        self._eyes = {side: Eye(self._grid, side) for side in SIDES}
+        self._eyes = {side: Eye(self._grid, side, image_bgr) for side in SIDES}
         self._mouth = Mouth(self._grid, image_bgr, landmarks_px)
         self._smile = smile
         self._muscles: OrderedDict[Anatomy, dict[str, dict[str, MuscleField]]] = OrderedDict()
@@ -155,11 +155,14 @@ class FaceAnimator:
             for side in SIDES:
                 lids[side] += smile * np.array(self._smile.lids[side])
         closures = eye_closure if isinstance(eye_closure, tuple) else (eye_closure, eye_closure)
-        for side, closure in zip(SIDES, closures, strict=True):
-            eye = self._eyes[side]
+        paints = [
             eye.move(field[eye.box], min(closure, 1.0), *lids[side], gaze_deg)
-        inside = None if below_lips is None else self._mouth.open(field, below_lips)
-        return _Expression(field, None if shading is None else 1 + shading, inside)
+            for (side, eye), closure in zip(self._eyes.items(), closures, strict=True)
+        ]
+        if below_lips is not None:
+            paints.append(self._mouth.open(field, below_lips, self._smile.inside_bgr if smile else None))
+        shown = tuple(paint for paint in paints if paint is not None)
+        return _Expression(field, None if shading is None else 1 + shading, shown)
 
     def _active(self, action_units: Mapping[str, float], anatomy: Anatomy) -> list[tuple[str, str, float]]:
         """Unit, side and peak of all that moves."""
@@ -190,11 +193,17 @@ class FaceAnimator:
         h, w = self._grid.shape
         cells = turn * np.float32(self.inter_ocular_px / self._grid.portrait_from_grid[0, 0])
         x, y = np.arange(w, dtype=np.float32) - cells[..., 0], np.arange(h, dtype=np.float32)[:, None] - cells[..., 1]
-        field, gain, inside = (
+        field, gain = (
             None if values is None else cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            for values in (expression.field, expression.gain, expression.inside)
+            for values in (expression.field, expression.gain)
         )
-        return _Expression(field + turn, gain, inside)
+        paints = []
+        for paint in expression.paints:
+            rows, columns = paint.box
+            at = x[paint.box] - np.float32(columns.start), y[paint.box] - np.float32(rows.start)
+            alpha, colour = (cv2.remap(v, *at, cv2.INTER_LINEAR) for v in (paint.alpha, paint.colour_bgr))
+            paints.append(Paint(paint.box, alpha, colour))
+        return _Expression(field + turn, gain, tuple(paints))
 
     def _drawn(
         self, expression: _Expression, frame_from_portrait: np.ndarray, size: tuple[int, int], scale: float
@@ -232,9 +241,8 @@ class FaceAnimator:
         moved = source[_relative(box, drawn)]
         moved -= cv2.warpAffine(in_level_px, box_from_grid, box_size, flags=cv2.INTER_LINEAR)
         image[drawn] = cv2.remap(level, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        if expression.inside is not None:
-            inside = cv2.warpAffine(expression.inside, box_from_grid, box_size, flags=cv2.INTER_LINEAR)
-            _paint(image[box], inside, self._mouth.interior_bgr)
+        for paint in expression.paints:
+            _lay(paint, image[box], box_from_grid)
         if expression.gain is not None:
             gain = cv2.warpAffine(expression.gain, box_from_grid, box_size, borderValue=1.0)
             image[box] = cv2.multiply(image[box], cv2.merge([gain] * 3), dtype=cv2.CV_8U)
@@ -292,10 +300,14 @@ def _relative(box: tuple[slice, slice], outer: tuple[slice, slice]) -> tuple[sli
     return tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True))
 
 
-def _paint(image: np.ndarray, alpha: np.ndarray, colour: np.ndarray) -> None:
-    """Lay a colour over part of an image, in place."""
-    rows, columns = (np.flatnonzero((alpha > 1e-3).any(axis=axis)) for axis in (1, 0))
-    if len(rows):
-        part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        share = alpha[part][..., None]
-        image[part] = np.rint(image[part] * (1 - share) + share * colour).astype(np.uint8)
+def _lay(paint: Paint, image: np.ndarray, image_from_grid: np.ndarray) -> None:
+    """Lay a paint over an image, in place."""
+    rows, columns = paint.box
+    from_paint = _composed(image_from_grid, np.array([(1.0, 0, columns.start), (0, 1.0, rows.start)]))
+    part, part_from_paint = _covered(paint.alpha.shape, from_paint, image.shape[1::-1])
+    size = (part[1].stop - part[1].start, part[0].stop - part[0].start)
+    if min(size) <= 0:
+        return
+    alpha = cv2.warpAffine(paint.alpha, part_from_paint, size, flags=cv2.INTER_LINEAR)[..., None]
+    colour = cv2.warpAffine(paint.colour_bgr, part_from_paint, size, borderMode=cv2.BORDER_REPLICATE)
+    image[part] = np.rint(image[part] * (1 - alpha) + alpha * colour).astype(np.uint8)

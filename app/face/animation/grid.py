@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,15 @@ _MARGIN = 0.3  # of the grid around the oval
 _MIN_INTER_OCULAR_PX = 20
 
 Box = tuple[slice, slice]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Paint:
+    """Colour laid over part of the grid: `alpha` (h, w) float32 in 0–1, `colour_bgr` (h, w, 3) float32."""
+
+    box: Box
+    alpha: np.ndarray
+    colour_bgr: np.ndarray
 
 
 class FaceGrid:
@@ -105,12 +116,14 @@ class FaceGrid:
         return cv2.GaussianBlur(values, (0, 0), sigma * self._cells_per_iod)
 
     def slope(self, field: np.ndarray) -> float:
-        """Largest change of a displacement (h, w, 2) per unit of length (spectral norm of its Jacobian)."""
-        dy, dx = np.gradient(field, axis=(0, 1))
-        a, b, c, d = dx[..., 0], dy[..., 0], dx[..., 1], dy[..., 1]
-        total, determinant = a * a + b * b + c * c + d * d, a * d - b * c
-        root = np.sqrt(np.maximum(total * total - 4 * determinant * determinant, 0))
-        return float(np.sqrt((total + root) / 2).max()) * self._cells_per_iod
+        """Largest change of a displacement (h, w, 2) per unit of length (Frobenius norm of its Jacobian)."""
+        right, below = field[:-1, 1:] - field[:-1, :-1], field[1:, :-1] - field[:-1, :-1]
+        squared = (right * right + below * below).sum(axis=2)
+        return float(np.sqrt(squared.max())) * self._cells_per_iod
+
+    def in_portrait(self, points: np.ndarray) -> np.ndarray:
+        """(N, 2) points in iod as (N, 2) portrait pixels."""
+        return self._cells(points) * self.portrait_from_grid[0, 0] + self.portrait_from_grid[:, 2]
 
     def _cells(self, points: np.ndarray) -> np.ndarray:
         """(N, 2) points in iod as (N, 2) grid coordinates."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from app.face import topology
-from app.face.animation.grid import FaceGrid, curve, smooth_step
+from app.face import geometry, topology
+from app.face.animation.grid import FaceGrid, Paint, curve, smooth_step
 
 _LOWER_LIP_LINE = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+_UPPER_LIP_LINE = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+_UNDER_LIP = 0.01  # from the upper lip's border, to be clear of the lip itself
 _RAMP = 0.12  # height of the skin beside the mouth, and of the corners, over which a jaw's drop sets in
 _INTERIOR = 0.3  # brightness of the mouth's inside, of that of the lips
 _SOFT_CELLS = 1.2
@@ -19,7 +21,6 @@ class Mouth:
 
     Attributes:
         height: (h, w) float32, every cell's distance below the lower lip's inner border, iod; negative above it.
-        interior_bgr: (3,) float32, colour of the inside of the mouth.
     """
 
     def __init__(self, grid: FaceGrid, image_bgr: np.ndarray, landmarks_px: np.ndarray) -> None:
@@ -38,7 +39,28 @@ class Mouth:
         self._ramp = smooth_step((self.height / np.float32(_RAMP) + 1) / 2)
         self._down = grid.in_picture(down)
         self._soft = np.float32(_SOFT_CELLS * grid.portrait_from_grid[0, 0] / grid.inter_ocular_px)
-        self.interior_bgr = _INTERIOR * _lip_colour(image_bgr, landmarks_px)
+        self._box = grid.box(middle, reach + 0.15)
+        self._place = position[self._box] / np.float32(reach)
+        self._dark_bgr = np.empty((*self.height[self._box].shape, 3), np.float32)
+        self._dark_bgr[:] = _INTERIOR * _lip_colour(image_bgr, landmarks_px)
+
+    def inside_of(self, image_bgr: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
+        """What another picture's open mouth shows, on this mouth's box, (h, w, 3) float32.
+
+        Teeth belong to the upper jaw: as the mouth opens, they appear from above at their own size.
+        """
+        points = landmarks_px[:, :2].astype(np.float64)
+        corners = points[[78, 308]]
+        width = np.linalg.norm(corners[1] - corners[0])
+        along = (corners[1] - corners[0]) / width
+        axes = np.stack([along, (-along[1], along[0])])
+        middle = corners.mean(axis=0)
+        line = (points[list(_UPPER_LIP_LINE)] - middle) @ axes.T
+        position = np.clip(self._place, -0.98, 0.98) * np.float32(width / 2)
+        per_iod = geometry.inter_ocular_px(landmarks_px)
+        height = curve(line, position) + (self.height[self._box] + _UNDER_LIP) * np.float32(per_iod)
+        at = (np.dstack([position, height]) @ axes + middle).astype(np.float32)
+        return cv2.remap(image_bgr, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
 
     def parted(self, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Split a jaw's displacement (h, w, 2) into what is smooth everywhere and what moves only below the lips."""
@@ -47,12 +69,16 @@ class Mouth:
             displacement * (self._lens * (self.height > -_RAMP))[..., None],
         )
 
-    def open(self, field: np.ndarray, below_lips: np.ndarray) -> np.ndarray:
-        """Add to a field (h, w, 2) what moves only below the lips; returns where the inside shows, (h, w), 0–1."""
+    def open(self, field: np.ndarray, below_lips: np.ndarray, inside_bgr: np.ndarray | None = None) -> Paint:
+        """Add to a field (h, w, 2) what moves only below the lips; returns what shows of the inside.
+
+        The inside is dark unless `inside_of` another picture is given.
+        """
         height = self.height - field @ self._down
         is_below = np.clip((height - below_lips @ self._down) / self._soft + 0.5, 0, 1)
         field += below_lips * is_below[..., None]
-        return np.clip(height / self._soft + 0.5, 0, 1) - is_below
+        shows = np.clip(height[self._box] / self._soft + 0.5, 0, 1) - is_below[self._box]
+        return Paint(self._box, np.maximum(shows, 0), self._dark_bgr if inside_bgr is None else inside_bgr)
 
 
 def _lip_colour(image_bgr: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:

@@ -19,8 +19,8 @@ _LIDS = {"R": ((160, 159, 158), (144, 145, 153)), "L": ((387, 386, 385), (373, 3
 _MAX_LID = 0.06
 _LIP_PATCH = (0.17, 0.13)  # of the lower lip and the skin below it that opens the mouth
 _UPPER_INNER_LIP = (191, 80, 81, 82, 13, 312, 311, 310, 415)
-_BLUR = 0.045  # of the light's change: finer detail would be skin that was not brought back exactly
-_MAX_SHADING = 0.4
+_BLUR = 0.06  # of the light's change: finer detail would be skin that was not brought back exactly
+_MAX_SHADING = 0.3
 _DARK = 8.0  # grey levels, added so that black hair and pupils make no ratio
 
 
@@ -36,6 +36,7 @@ class SmileMorph:
         displacement, below_lips: (h, w, 2) float32 on the portrait's grid, fractions of the inter-ocular distance in
             the picture's axes; `below_lips` only moves what lies below the line between the lips.
         shading: (h, w) float32, change of brightness.
+        inside_bgr: what shows between the lips, on the mouth's box.
         lids: travel of each eye's upper and lower lid, down, fractions of the inter-ocular distance.
 
     Raises:
@@ -62,6 +63,7 @@ class SmileMorph:
             side: tuple(float(np.clip(moved[list(lid), 1].mean(), -_MAX_LID, _MAX_LID)) for lid in lids)
             for side, lids in _LIDS.items()
         }
+        self.inside_bgr = mouth.inside_of(smile_bgr, smile_landmarks_px)
         smooth, self.below_lips = mouth.parted(self._lower_lip(moved[14, 1] - moved[13, 1]))
         # What the opening of the mouth explains is taken out of the landmarks: the rest is smooth across the lips.
         opened, smooth_part = (grid.at_points(field) @ grid.axes.T for field in (self.below_lips, smooth))
@@ -109,7 +111,9 @@ class SmileMorph:
         smiling = cv2.remap(cv2.cvtColor(smile_bgr, cv2.COLOR_BGR2GRAY), place_px, None, cv2.INTER_LINEAR)
         # Inside the oval, without eyes and mouth: hair, lashes and teeth tell nothing of the skin.
         mask = np.float32(1) - grid.soft_mask(topology.OUTER_LIPS, 0.05)
-        mask *= smooth_step(grid.skin_mask * 1.4 - 0.4) * smooth_step(4 * grid.soft_mask(topology.FACE_OVAL, 0.05) - 3)
+        mask *= smooth_step(grid.skin_mask * 1.4 - 0.4) * smooth_step(
+            2 * grid.blurred(grid.soft_mask(topology.FACE_OVAL, 0.02), 0.08) - 1
+        )
         before, after = (grid.blurred(np.float32(i) * mask, _BLUR) for i in (still, smiling))
         weight = grid.blurred(mask, _BLUR)
         log_ratio = np.log((after + _DARK * weight + 1e-3) / (before + _DARK * weight + 1e-3))
