@@ -139,12 +139,20 @@ class DemoSource(Resource):
         self._is_closed = False
 
     def __iter__(self) -> Iterator[Frame]:
-        for index in self._frames:
+        return self.frames_from(self._frames.start)
+
+    def timestamps_ns(self) -> np.ndarray:
+        """(600,) int64 times of all frames, before the span is cut out."""
+        return np.arange(FRAME_COUNT, dtype=np.int64) * 1_000_000_000 // FPS
+
+    def frames_from(self, index: int) -> Iterator[Frame]:
+        """The frames from this one on."""
+        for number in range(index, self._frames.stop):
             if self._is_closed:
                 return
-            image = self._render(index)
+            image = self._render(number)
             image.flags.writeable = False
-            yield Frame(index=index, timestamp_ns=index * 1_000_000_000 // FPS, image_bgr=image)
+            yield Frame(index=number, timestamp_ns=number * 1_000_000_000 // FPS, image_bgr=image)
 
     def close(self) -> None:
         """End the clip; closing twice is harmless."""

@@ -19,7 +19,7 @@ DEFAULT_FPS = 30.0
 
 
 class ImageFolderSource(Resource):
-    """Frames from image files; frame i is at i / fps seconds. Read once.
+    """Frames from image files; frame i is at i / fps seconds.
 
     Raises SourceError when the first image is unreadable, and while iterating for a later image that is unreadable or
     of another size: the frames before it have been delivered.
@@ -62,6 +62,15 @@ class ImageFolderSource(Resource):
             delivered += 1
         if not delivered:
             raise self._span.missed_error(self.info.label, round(len(self._images) * 1e9 / self._fps))
+
+    def timestamps_ns(self) -> np.ndarray:
+        """(N,) int64 times of all images, before the span is cut out."""
+        return np.array([round(index * 1e9 / self._fps) for index in range(len(self._images))], np.int64)
+
+    def frames_from(self, index: int) -> Iterator[Frame]:
+        """The images from this one on, as often as wanted."""
+        for number in range(index, len(self._images)):
+            yield Frame(number, round(number * 1e9 / self._fps), self._checked(self._images[number]))
 
     def close(self) -> None:
         """Release the source; there is nothing to hold."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
 
 from app.capture.inputs import expand_inputs, image_files, is_recording, is_url, short_name
 from app.config import SourceConfig
 from app.datatypes import Frame, SourceInfo
 from app.errors import SourceError
 
-__all__ = ["Source", "expand_inputs", "open_source"]
+__all__ = ["RandomAccess", "Source", "expand_inputs", "open_source"]
 
 
 class Source(Protocol):
@@ -33,6 +35,17 @@ class Source(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class RandomAccess(Protocol):
+    """A recording whose frames can be had in any order, as often as wanted; not while it is iterated."""
+
+    def timestamps_ns(self) -> np.ndarray | None:
+        """(N,) int64 times of all frames, also outside the span; None when only reading through can tell them."""
+
+    def frames_from(self, index: int) -> Iterator[Frame]:
+        """The frames from this one on; after `timestamps_ns` has told the times."""
 
 
 def open_source(spec: str, config: SourceConfig) -> Source:

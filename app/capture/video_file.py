@@ -23,6 +23,7 @@ from app.capture.container_size import missing_bytes
 from app.capture.inputs import is_url, short_name
 from app.capture.media_clock import MediaClock
 from app.capture.span import TimeSpan
+from app.capture.video_index import VideoIndex
 from app.config import SourceConfig
 from app.datatypes import Frame, SourceInfo
 from app.errors import SourceError, TruncatedSourceError
@@ -37,11 +38,15 @@ ONE_THREAD_MAX_PIXELS = 1920 * 1088
 MAX_THREADS = 4
 SQUARE_TOLERANCE = 0.01
 EARLY_END_S = 1.0
+# Where decoding begins before a wanted frame: some files are joined too late, or in mid-picture.
+EARLIER_FRAMES = (0, 60, 600)
 ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
 class VideoFileSource(Resource):
-    """Frames of a video file, or of a recording at a web address, in the order of presentation. Read once.
+    """Frames of a video file, or of a recording at a web address, in the order of presentation.
+
+    Iterate it once; or look at frames in any order with `timestamps_ns` and `frames_from`.
 
     Index and time count from the first frame of the recording, also when only a part of it is asked for. Damaged
     frames are left out but keep their index, and the next frame tells of them in `dropped_before`. When frames were
@@ -51,7 +56,8 @@ class VideoFileSource(Resource):
 
     def __init__(self, path: str, config: SourceConfig) -> None:
         self._span = TimeSpan.of(config)
-        self._name = short_name(path)
+        self._path, self._name = path, short_name(path)
+        self._index: VideoIndex | None = None
         self._missing_bytes = 0 if is_url(path) else _check_file(Path(path))
         self._read_error = ""
         if logger.isEnabledFor(logging.DEBUG):
@@ -94,6 +100,49 @@ class VideoFileSource(Resource):
             self._check_complete(readable, last_ns, damaged)
         if not delivered:
             raise self._span.missed_error(self._name, last_ns)
+
+    def timestamps_ns(self) -> np.ndarray | None:
+        """(N,) int64 times of all frames, before the span is cut out; reads the file through without decoding it.
+
+        None when that cannot be told without decoding: a damaged file, one without times, or one on the network.
+        """
+        if is_url(self._path) or self._missing_bytes:
+            return None
+        first = next((decoded for decoded, _ in self._head if decoded is not None), None)
+        with self._open(self._path) as container:
+            stream = container.streams[self._stream.index]
+            first_pts = first.pts if first is not None else None
+            self._index = VideoIndex.scan(container, stream, first_pts, round(1e9 / (self.info.fps or FALLBACK_FPS)))
+        return None if self._index is None else self._index.timestamps_ns
+
+    def frames_from(self, index: int) -> Iterator[Frame]:
+        """Sound frames from this one on, as often as wanted; `timestamps_ns` must have told their times."""
+        table = self._index
+        assert table is not None
+        if index >= len(table.pts):
+            return
+        for earlier in (*EARLIER_FRAMES, None):
+            self._go_to(None if earlier is None else int(table.pts[max(0, index - earlier)]))
+            wanted = index
+            for decoded, is_sound in self._decode():
+                number = table.number_of(decoded.pts) if decoded is not None else None
+                if number is None or number < wanted or not is_sound:
+                    continue
+                if wanted == index and number > index and earlier is not None:
+                    break  # joined too late to see the wanted one
+                yield Frame(number, int(table.timestamps_ns[number]), self._picture(decoded))
+                wanted = number + 1
+            if wanted > index:
+                return
+
+    def _go_to(self, pts: int | None) -> None:
+        """Decode next what is at or before this time; None: the whole file, for those in which seeking goes astray."""
+        if pts is None:
+            self._container.close()
+            self._container = self._open(self._path)
+            self._stream = self._pick_stream()
+        else:
+            self._container.seek(pts, stream=self._stream, backward=True)
 
     def close(self) -> None:
         """Release the file; frames already delivered stay valid."""
