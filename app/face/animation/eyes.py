@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from app.face.animation.grid import FaceGrid, Paint, curve, smooth_step
+from app.face.animation.grid import FaceGrid, Paint, curve, smooth_step, support
 
 _LANDMARKS = {
     "R": ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
@@ -97,7 +97,11 @@ class Eye:
         down += turns * (height - np.minimum(np.maximum(seen, upper), lower))
         field += down[..., None] * self._down + (turns * across_ball)[..., None] * self._along
         hidden = turns * np.clip(np.maximum(upper - seen, seen - lower) / self._soft, 0, 1)
-        return Paint(self.box, hidden, self._hidden_bgr(position, seen)) if hidden.max() > 0.02 else None
+        shown = support(hidden > 0.01)
+        if not hidden[shown].size:
+            return None
+        box = tuple(slice(a.start + b.start, a.start + b.stop) for a, b in zip(self.box, shown, strict=True))
+        return Paint(box, hidden[shown], self._hidden_bgr(position[shown], seen[shown]))
 
     def _across(self, turn: float) -> np.ndarray:
         """Displacement of the eyeball across, (h, w): the iris moves as it is, the white beside it gives way."""
@@ -106,8 +110,8 @@ class Eye:
         # From the iris's rim to the corner, the white is squeezed on one side and stretched on the other.
         centre, rim = float(self._iris[0] + turn), 1.05 * self._iris_radius
         offset = self._position - centre
-        room = self._half_width - np.where(offset > 0, centre, -centre)
-        return turn * (1 - np.clip((np.abs(offset) - rim) / np.maximum(room - rim, 0.02), 0, 1))
+        room = np.float32(self._half_width) - np.where(offset > 0, np.float32(centre), np.float32(-centre))
+        return np.float32(turn) * (1 - np.clip((np.abs(offset) - rim) / np.maximum(room - rim, 0.02), 0, 1))
 
     def _rounded(self, position: np.ndarray) -> np.ndarray:
         """1 in the middle of the eye, 0 from the corners on."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.face.action_units import ActionUnit, Pull, mirrored
 from app.face.animation.anatomy import Anatomy, PullVariation
-from app.face.animation.grid import Box, FaceGrid
+from app.face.animation.grid import Box, FaceGrid, squared_length, support
 from app.face.animation.mouth import Mouth
 
 SIDES = ("R", "L")  # the person's own
@@ -41,7 +41,7 @@ def muscle_fields(
 ) -> dict[str, MuscleField]:
     """Both sides of a unit, by "R" and "L": moved equally, the point that moves furthest reaches the peak."""
     whole = {side: _displacement(grid, name, unit, side, anatomy) for side in SIDES}
-    furthest = float(np.sqrt(((whole["R"] + whole["L"]) ** 2).sum(axis=2)).max())
+    furthest = float(np.sqrt(squared_length(whole["R"] + whole["L"]).max()))
     peak = max(furthest, abs(unit.upper_lid), abs(unit.lower_lid))
     fields = {}
     for side in SIDES:
@@ -50,7 +50,8 @@ def muscle_fields(
         if unit.opens_mouth:
             displacement, below_lips = mouth.parted(displacement)
         shading = _shading(grid, name, unit, side, anatomy)
-        box = _support(np.abs(whole[side]).max(axis=2) / peak, shading)
+        counts = squared_length(whole[side]) > (_NEGLIGIBLE * peak) ** 2
+        box = support(counts if shading is None else counts | (np.abs(shading) > _NEGLIGIBLE))
         fields[side] = MuscleField(
             box,
             np.ascontiguousarray(displacement[box]),
@@ -70,7 +71,7 @@ def _displacement(grid: FaceGrid, name: str, unit: ActionUnit, side: str, anatom
     field *= (grid.face_mask * grid.skin_mask)[..., None]
     if field.any():
         for sigma in _SMOOTHING:
-            if grid.slope(field) <= _MAX_SLOPE * np.sqrt((field**2).sum(axis=2).max()):
+            if grid.slope(field) <= _MAX_SLOPE * np.sqrt(squared_length(field).max()):
                 break
             field = grid.blurred(field, sigma) * grid.skin_mask[..., None]
     return field
@@ -111,20 +112,6 @@ def _shading(grid: FaceGrid, name: str, unit: ActionUnit, side: str, anatomy: An
         variation = anatomy.crease(name, side, index)
         line = [mirrored(point) if side == "L" else point for point in crease.line]
         corners = np.array([grid.points[list(point)].mean(axis=0) for point in line])
-        width = crease.width * variation.width
-        stroke = grid.stroke(corners, width)
-        # A fold darkens its bottom and catches light on its shoulders.
-        stroke -= 0.5 * grid.blurred(stroke, 1.7 * width)
-        shading += stroke * np.float32(crease.gain * variation.gain / (stroke.max() + 1e-9))
+        box, fold = grid.fold(corners, crease.width * variation.width)
+        shading[box] += np.float32(crease.gain * variation.gain) * fold
     return shading * grid.face_mask * grid.skin_mask
-
-
-def _support(strength: np.ndarray, shading: np.ndarray | None) -> Box:
-    """The smallest box with all that counts of a displacement's length and of a shading."""
-    counts = strength > _NEGLIGIBLE
-    if shading is not None:
-        counts |= np.abs(shading) > _NEGLIGIBLE
-    rows, columns = (np.flatnonzero(counts.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return slice(0, 1), slice(0, 1)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
