@@ -76,7 +76,7 @@ class Pipeline(Resource):
         if face.face_id != self._face_id:
             interrupted += self._forget()
             self._face_id = face.face_id
-        motion = self._motion.measure(frame, face, is_calm=self._spotter.is_calm)
+        motion = self._motion.measure(frame, face)
         lap("register")
         crop = motion.crop if motion is not None else align(frame.image_bgr, face.landmarks_px)
         quality = assess(face, crop.image_bgr, self._config.face)

@@ -90,7 +90,8 @@ def test_local_motion_stays_and_has_its_direction(
         registered = reference.register(moved, tracked(tracker, moved))
     regional = dict(zip(topology.REGION_NAMES, reference.regional(registered.displacement_px), strict=True))
     size = np.linalg.norm(regional[region])
-    assert 1.0 < size < 3.5  # percent; the field peaks at 3 % and a region averages over it
+    # Percent; a field peaks at 3 %, a region averages over it, and where two units overlap they add up.
+    assert 1.0 < size < 4.0
     assert regional[region] @ np.array(direction) / np.linalg.norm(direction) > 0.7 * size
     assert np.linalg.norm(regional[quiet]) < 0.35 * size
 

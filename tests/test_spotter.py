@@ -52,7 +52,7 @@ def replay(
             displacement[REGION_NAMES.index(movement.region)] += movement.at(time_s) * np.array(movement.direction)
         face = TrackedFace(1, np.zeros((478, 3), np.float32), HeadPose(0, 0, 0), eye_opening(time_s), 100.0, 1)
         frame = Frame(index, round(time_s * 1e9), IMAGE)
-        motion = RegionalMotion(CROP, displacement, head_speed(time_s), 0.1)
+        motion = RegionalMotion(CROP, displacement, head_speed(time_s), 0.1, np.zeros(2), 2.0, 120.0)
         _, _, decided = spotter.update(frame, face, motion)
         yield time_s, spotter.state, decided
 

@@ -19,15 +19,23 @@ _EYE_CORNERS_PX = np.array([(56.0, 84.0), (168.0, 84.0)])
 CROP_RECIPE = "224 px; outer eye corners at (56, 84) and (168, 84); apex registered on the onset by optical flow, v1"
 AS_IS_RECIPE = "as-is"  # a data set's own crops, as in the published protocol
 
-# Lucas–Kanade: a window of 21 px spans 19 % of the inter-ocular distance, two halvings catch 10 px of tracker jitter.
+# Lucas–Kanade: a window of 17 px spans 15 % of the inter-ocular distance, two halvings catch 10 px of tracker jitter.
+_WINDOW_PX = 17
 _FLOW = {
-    "winSize": (21, 21),
+    "winSize": (_WINDOW_PX, _WINDOW_PX),
     "maxLevel": 2,
     "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01),
     "minEigThreshold": 1e-4,
 }
 _FIT_ROUNDS = 6
 _MIN_FIT_POINTS = 8
+# Flow is taken on pictures of equal local contrast: a change of light or of the camera's gain then moves nothing.
+_CONTRAST_WINDOW_PX = 41
+_CONTRAST_FLOOR = 6.0  # grey levels; smooth skin stays smooth
+_CONTRAST_GAIN = 42.0
+# Regions that seldom move steady the rigid fit, in which the stable points count this much more.
+_REGION_WEIGHT = 0.3
+_LEAST_TEXTURE = 1.0  # grey levels² a pixel², so that a flat patch has a flow of little weight, not of none
 
 
 def canonical_transform(landmarks_px: np.ndarray) -> np.ndarray:
@@ -79,10 +87,16 @@ class Reference:
         self._stable_count = len(topology.STABLE)
         self._points_px = points[tracked].astype(np.float32)
         # Depth lets the rigid fit follow a small turn of the head: a point nearer to the camera moves further.
-        self._depth_px = depth_px[tracked] - depth_px[tracked].mean()
-        self._grey = cv2.cvtColor(self.crop.image_bgr, cv2.COLOR_BGR2GRAY)
-        ends = np.cumsum([len(indices) for indices in topology.REGIONS.values()])
-        self._region_slices = [slice(end - len(i), end) for end, i in zip(ends, topology.REGIONS.values(), strict=True)]
+        depth = depth_px[tracked] - depth_px[tracked].mean()
+        self._design = _rigid_design(self._points_px, depth)
+        still = [_REGION_WEIGHT * (name in topology.STEADY_REGIONS) for name in topology.REGION_NAMES]
+        counts = [len(indices) for indices in topology.REGIONS.values()]
+        self._fit_weights = np.concatenate([np.ones(self._stable_count), np.repeat(still, counts)])
+        self._grey = _even_contrast(self.crop.image_bgr)
+        self._texture = _texture(self._grey, self._points_px)
+        self._root_texture = _root(self._texture)
+        ends = self._stable_count + np.cumsum(counts)
+        self._region_slices = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
 
     def register(self, image_bgr: np.ndarray, landmarks_px: np.ndarray) -> Registration:
         """Register the same face in another frame: landmarks give the first guess, pixels the rest.
@@ -93,7 +107,7 @@ class Reference:
         """
         stable_frame = landmarks_px[list(topology.STABLE), :2].astype(np.float64)
         guess = _similarity(stable_frame, self._stable_px, np.ones(len(stable_frame)))
-        grey = cv2.cvtColor(_warp(image_bgr, guess).image_bgr, cv2.COLOR_BGR2GRAY)
+        grey = _even_contrast(_warp(image_bgr, guess).image_bgr)
         moved, status, _ = cv2.calcOpticalFlowPyrLK(self._grey, grey, self._points_px, None, **_FLOW)
         flow = moved.astype(np.float64) - self._points_px
         has_flow = status.ravel() == 1
@@ -101,41 +115,93 @@ class Reference:
         stable = np.arange(len(flow)) < self._stable_count
         if (has_flow & stable).sum() < _MIN_FIT_POINTS:
             return Registration(_warp(image_bgr, guess), np.full_like(flow, np.nan), float("inf"))
-        rigid, weights = self._fit_rigid_flow(flow, has_flow & stable)
+        rigid, weights = self._fit_rigid_flow(flow, has_flow)
         displacement = flow - rigid
         displacement[~has_flow] = np.nan
         residual = float(np.median(np.linalg.norm(displacement[has_flow & stable], axis=1)))
         stable_px = self._points_px[: self._stable_count].astype(np.float64)
-        correction = _similarity(stable_px + rigid[: self._stable_count], stable_px, weights)
+        # A trace of weight keeps the fit defined when the regions alone carry it.
+        correction = _similarity(
+            stable_px + rigid[: self._stable_count], stable_px, weights[: self._stable_count] + 1e-6
+        )
         crop = _warp(image_bgr, _composed(correction, guess))
         return Registration(crop, displacement, residual)
 
     def regional(self, displacement_px: np.ndarray) -> np.ndarray:
-        """Mean displacement of each region, (R, 2) in percent of the inter-ocular distance; NaN where none was seen."""
-        regional_px = displacement_px[self._stable_count :]
+        """Displacement of each region, (R, 2) in percent of the inter-ocular distance; NaN where none was seen.
+
+        Least squares over the pixels of a region: a point counts along directions in which its texture shows motion.
+        """
         means = np.full((len(self._region_slices), 2), np.nan)
         for row, region in enumerate(self._region_slices):
-            seen = regional_px[region][~np.isnan(regional_px[region, 0])]
-            if len(seen):
-                means[row] = seen.mean(axis=0)
+            moved, texture = displacement_px[region], self._texture[region]
+            seen = ~np.isnan(moved[:, 0])
+            if seen.any():
+                pulled = np.einsum("nij,nj->i", texture[seen], moved[seen])
+                means[row] = np.linalg.solve(texture[seen].sum(axis=0), pulled)
         return means * (100 / self.inter_ocular_px)
 
-    def _fit_rigid_flow(self, flow: np.ndarray, use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Robust first-order rigid motion: flow = A·(x, y, depth) + t, iteratively reweighted (Cauchy).
+    def _fit_rigid_flow(self, flow: np.ndarray, has_flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Robust first-order rigid motion, iteratively reweighted (Cauchy).
 
-        Returns the fitted flow at every point (P, 2) and the weights of the stable points.
+        Each point counts along the directions in which its texture shows motion. Returns the fitted flow at every point
+        (P, 2) and the weight of every point (P,).
         """
-        position = (self._points_px - CROP_SIZE / 2) / CROP_SIZE
-        design = np.column_stack([position, self._depth_px / CROP_SIZE, np.ones(len(flow))])
-        weights = use[: self._stable_count].astype(np.float64)
-        known, target = design[: self._stable_count], np.nan_to_num(flow[: self._stable_count])
+        prior = self._fit_weights * has_flow
+        used = prior > 0
+        known = np.einsum("nij,njk->nik", self._root_texture[used], self._design[used])
+        target = np.einsum("nij,nj->ni", self._root_texture[used], flow[used])
+        weights = prior[used]
         for _ in range(_FIT_ROUNDS):
-            root = np.sqrt(weights)[:, None]
-            solution = np.linalg.lstsq(known * root, target * root, rcond=None)[0]
+            weighted = known * weights[:, None, None]
+            normal = np.einsum("nik,nil->kl", weighted, known) + 1e-9 * np.eye(known.shape[2])
+            solution = np.linalg.solve(normal, np.einsum("nik,ni->k", weighted, target))
             error = np.linalg.norm(target - known @ solution, axis=1)
-            scale = max(0.05, 1.5 * float(np.median(error[use[: self._stable_count]])))
-            weights = use[: self._stable_count] / (1 + (error / scale) ** 2)
-        return design @ solution, weights
+            scale = max(0.05, 1.5 * float(np.median(error)))
+            weights = prior[used] / (1 + (error / scale) ** 2)
+        all_weights = np.zeros(len(flow))
+        all_weights[used] = weights
+        return self._design @ solution, all_weights
+
+
+def _rigid_design(points_px: np.ndarray, depth_px: np.ndarray) -> np.ndarray:
+    """Flow of points under a small rigid motion, (P, 2, 6): shift, change of size, roll, yaw and pitch.
+
+    A full affine map would have two more terms, and they would take a raised brow for a stretched head.
+    """
+    x, y = ((points_px - CROP_SIZE / 2) / CROP_SIZE).T
+    z, one, zero = depth_px / CROP_SIZE, np.ones(len(x)), np.zeros(len(x))
+    across = np.column_stack([one, zero, x, -y, z, zero])
+    down = np.column_stack([zero, one, y, x, zero, z])
+    return np.stack([across, down], axis=1)
+
+
+def _even_contrast(image_bgr: np.ndarray) -> np.ndarray:
+    """(S, S, 3) uint8 to (S, S) uint8 grey with the same mean and spread everywhere."""
+    grey = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    window = (_CONTRAST_WINDOW_PX, _CONTRAST_WINDOW_PX)
+    mean = cv2.boxFilter(grey, -1, window)
+    variance = cv2.max(cv2.sqrBoxFilter(grey, -1, window) - mean * mean, 0)
+    even = (grey - mean) / (cv2.sqrt(variance) + _CONTRAST_FLOOR)
+    return np.clip(even * _CONTRAST_GAIN + 128, 0, 255).astype(np.uint8)
+
+
+def _texture(grey: np.ndarray, points_px: np.ndarray) -> np.ndarray:
+    """Structure tensor of the flow window around each point, (P, 2, 2)."""
+    across, down = cv2.Scharr(grey, cv2.CV_32F, 1, 0) / 32, cv2.Scharr(grey, cv2.CV_32F, 0, 1) / 32
+    x, y = np.clip(points_px.round().astype(int), 0, CROP_SIZE - 1).T
+    xx, xy, yy = (
+        cv2.boxFilter(product, -1, (_WINDOW_PX, _WINDOW_PX))[y, x].astype(np.float64)
+        for product in (across * across, across * down, down * down)
+    )
+    return np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2) + _LEAST_TEXTURE * np.eye(2)
+
+
+def _root(tensors: np.ndarray) -> np.ndarray:
+    """Symmetric square roots of (P, 2, 2), scaled so that an error through them is in pixels at a typical texture."""
+    values, vectors = np.linalg.eigh(tensors)
+    roots = vectors * np.sqrt(values)[:, None, :] @ vectors.transpose(0, 2, 1)
+    return roots / np.sqrt(np.median(values))
 
 
 def _warp(image_bgr: np.ndarray, crop_from_frame: np.ndarray) -> AlignedCrop:

@@ -40,3 +40,22 @@ def eye_opening(landmarks_px: np.ndarray) -> float:
         width = np.linalg.norm(p4 - p1) + 1e-9
         ratios.append((np.linalg.norm(p6 - p2) + np.linalg.norm(p5 - p3)) / (2 * width))
     return float(np.mean(ratios))
+
+
+def gaze_percent(landmarks_px: np.ndarray) -> np.ndarray:
+    """Where the irises are between the eye corners, (2,): right and down in the face, percent of the inter-ocular
+    distance. Mean of both eyes; 0 is the middle.
+    """
+    points = landmarks_px[:, :2].astype(np.float64)
+    right, left = (points[list(indices)].mean(axis=0) for indices in topology.EYE_CORNERS)
+    shift = (points[topology.RIGHT_IRIS] - right + points[topology.LEFT_IRIS] - left) / 2
+    across = points[topology.LEFT_EYE_OUTER] - points[topology.RIGHT_EYE_OUTER]
+    distance = np.linalg.norm(across) + 1e-9
+    across = across / distance
+    return np.array([shift @ across, shift @ (-across[1], across[0])]) * (100 / distance)
+
+
+def mouth_opening_percent(landmarks_px: np.ndarray) -> float:
+    """Gap between the inner lips, percent of the inter-ocular distance."""
+    upper, lower = landmarks_px[[topology.UPPER_LIP_INNER, topology.LOWER_LIP_INNER], :2].astype(np.float64)
+    return float(100 * np.linalg.norm(lower - upper) / (inter_ocular_px(landmarks_px) + 1e-9))

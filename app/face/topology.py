@@ -10,40 +10,51 @@ LANDMARK_COUNT = 478
 RIGHT_EYE_OUTER, RIGHT_EYE_INNER = 33, 133
 LEFT_EYE_OUTER, LEFT_EYE_INNER = 263, 362
 FOREHEAD_TOP, CHIN_BOTTOM = 10, 152
+EYE_CORNERS = ((RIGHT_EYE_OUTER, RIGHT_EYE_INNER), (LEFT_EYE_OUTER, LEFT_EYE_INNER))
+RIGHT_IRIS, LEFT_IRIS = 468, 473  # centres
+UPPER_LIP_INNER, LOWER_LIP_INNER = 13, 14
 
 # Corner, two upper-lid points, corner, two lower-lid points, in the order of the eye aspect ratio
 # (Soukupová & Čech 2016, eq. 1): p1 … p6.
 RIGHT_EYE_RATIO = (33, 160, 158, 133, 153, 144)
 LEFT_EYE_RATIO = (263, 387, 385, 362, 380, 373)
 
-# What facial muscles move least: eye corners, nose bridge, nose ridge, upper forehead, temples. Rigid head motion is
-# measured here, robustly, because each expression still moves a few of them.
+# What facial muscles move least: eye corners, nose bridge and ridge, the skin before the ears. Rigid head motion is
+# measured here, robustly, because each expression still moves a few of them. The forehead and the outline are left out:
+# smooth skin, hair and background, where a compressed picture drags behind the head.
 STABLE = (
-    33, 133, 362, 263,
-    168, 6, 197, 195, 5, 122, 351, 193, 417,
-    10, 109, 338, 67, 297, 103, 332, 151, 108, 337,
-    54, 284, 21, 251, 162, 389, 127, 356,
+    33, 133, 362, 263, 130, 359, 243, 463, 112, 341,
+    168, 6, 197, 195, 5, 4, 122, 351, 193, 417, 196, 419, 236, 456,
+    127, 356,
 )  # fmt: skip
 
-# Where each movement shows best: landmarks on textured borders (brow hair, lip line, nostril edge, nasolabial fold).
+# Where each movement shows best: landmarks on textured borders (brow hair, lid margin, lip line, nostril edge,
+# nasolabial fold).
 REGIONS: dict[str, tuple[int, ...]] = {
-    "right inner brow": (107, 55, 66, 65, 9),
-    "left inner brow": (336, 285, 296, 295, 9),
+    "right inner brow": (107, 55, 66, 65, 108),
+    "left inner brow": (336, 285, 296, 295, 337),
     "right outer brow": (105, 63, 70, 46, 53, 52),
     "left outer brow": (334, 293, 300, 276, 283, 282),
-    "right cheek": (117, 118, 119, 50, 101),
-    "left cheek": (346, 347, 348, 280, 330),
-    "right nose wing": (129, 98, 64, 48, 102, 203),
-    "left nose wing": (358, 327, 294, 278, 331, 423),
-    "right mouth corner": (61, 57, 185, 146, 186, 212),
-    "left mouth corner": (291, 287, 409, 375, 410, 432),
+    "right upper lid": (158, 159, 160, 27, 28, 29),
+    "left upper lid": (385, 386, 387, 257, 258, 259),
+    "right lower lid": (144, 145, 153, 22, 23, 24),
+    "left lower lid": (373, 374, 380, 252, 253, 254),
+    "right nose wing": (129, 98, 64, 48, 102, 203, 49),
+    "left nose wing": (358, 327, 294, 278, 331, 423, 279),
+    "right cheek": (117, 118, 119, 50, 101, 205, 36),
+    "left cheek": (346, 347, 348, 280, 330, 425, 266),
+    "right mouth corner": (61, 57, 185, 146, 186, 76, 91),
+    "left mouth corner": (291, 287, 409, 375, 410, 306, 321),
     "upper lip": (0, 37, 267, 39, 269, 164),
     "lower lip": (17, 84, 314, 181, 405, 18),
-    "chin": (152, 175, 199, 200, 148, 377),
+    "chin": (175, 199, 200, 201, 421, 208, 428),
 }
 REGION_NAMES = tuple(REGIONS)
 BROW_REGIONS = frozenset(name for name in REGIONS if "brow" in name)
+LID_REGIONS = frozenset(name for name in REGIONS if "lid" in name)
 MOUTH_REGIONS = frozenset(name for name in REGIONS if "mouth" in name or "lip" in name or name == "chin")
+# What neither blinks, speech nor raised brows move for long.
+STEADY_REGIONS = frozenset(REGIONS) - BROW_REGIONS - LID_REGIONS - MOUTH_REGIONS
 
 FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.datatypes import AlignedCrop, Frame, TrackedFace
-from app.face import topology
+from app.face import geometry, topology
 from app.face.alignment import Reference
 
 # The reference is renewed when the face looks different enough for optical flow to suffer.
@@ -18,18 +19,30 @@ _RENEW_RESIDUAL_PX = 0.35
 _WORN_OUT = 2.5
 # A registration this bad is a lost face: a hand before it, a cut to another scene.
 _LOST_RESIDUAL_PX = 2.0
+# A face is calm when no region has moved further than this within this time.
+_CALM_PERCENT = 0.35
+_CALM_S = 0.4
+# Where brightness is read, crop pixels: every fourth from brows to chin.
+_INNER_FACE = (slice(40, 190, 4), slice(50, 175, 4))
 # Where the speed of the head is read, crop pixels: eye corners and chin.
 _HEAD_POINTS_PX = np.array([(56.0, 84.0), (168.0, 84.0), (112.0, 190.0)])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RegionalMotion:
-    """One frame's movement: `displacement_percent` (R, 2) in percent of the inter-ocular distance, free of NaN."""
+    """One frame's movement, free of NaN; percent is of the inter-ocular distance.
+
+    `displacement_percent` (R, 2) and `gaze_percent` (2,), the irises between the eye corners: x right, y down.
+    `mouth_opening_percent`: gap between the inner lips. `brightness`: mean grey level of the face, 0–255.
+    """
 
     crop: AlignedCrop
     displacement_percent: np.ndarray
     head_speed_percent_s: float
     residual_px: float
+    gaze_percent: np.ndarray
+    mouth_opening_percent: float
+    brightness: float
 
 
 class MotionAnalyser:
@@ -44,14 +57,14 @@ class MotionAnalyser:
         self._offset = np.zeros((len(topology.REGION_NAMES), 2))
         self._latest = self._offset
         self._head_frame_px: np.ndarray | None = None
+        self._recent: deque[tuple[int, np.ndarray]] = deque()
 
-    def measure(self, frame: Frame, face: TrackedFace, *, is_calm: bool) -> RegionalMotion | None:
+    def measure(self, frame: Frame, face: TrackedFace) -> RegionalMotion | None:
         """Measure one frame.
 
         Args:
             frame: the frame the face was tracked in.
             face: the face; must be the same person as in the frames since the last `reset`.
-            is_calm: nothing moves and the eyes are open, so the reference may be renewed.
 
         Returns:
             None when the registration failed; the caller should treat the face as lost.
@@ -68,10 +81,26 @@ class MotionAnalyser:
         head_speed = self._head_speed(frame, face, registered.crop)
         # In mid-movement a renewal would freeze the movement into the reference: only a worn-out one is replaced.
         wear = self._wear(frame, face, registered.crop, registered.residual_px)
-        if wear > (1.0 if is_calm else _WORN_OUT):
+        if wear > (1.0 if self._is_calm(frame.timestamp_ns) else _WORN_OUT):
             # Continuing from the registered crop keeps crops before and after the renewal on each other.
             self._renew(frame, face, registered.crop.crop_from_frame)
-        return RegionalMotion(registered.crop, self._latest, head_speed, registered.residual_px)
+        return RegionalMotion(
+            crop=registered.crop,
+            displacement_percent=self._latest,
+            head_speed_percent_s=head_speed,
+            residual_px=registered.residual_px,
+            gaze_percent=geometry.gaze_percent(face.landmarks_px),
+            mouth_opening_percent=geometry.mouth_opening_percent(face.landmarks_px),
+            brightness=float(registered.crop.image_bgr[_INNER_FACE].mean()),
+        )
+
+    def _is_calm(self, now_ns: int) -> bool:
+        """Whether no region has moved lately; blinks move the lids."""
+        self._recent.append((now_ns, self._latest))
+        while now_ns - self._recent[0][0] > _CALM_S * 1e9:
+            self._recent.popleft()
+        recent = np.stack([displacement for _, displacement in self._recent])
+        return bool(np.ptp(recent, axis=0).max() < _CALM_PERCENT)
 
     def _wear(self, frame: Frame, face: TrackedFace, crop: AlignedCrop, residual_px: float) -> float:
         """How far the face is from looking like the reference; above 1 a renewal pays."""

@@ -36,7 +36,6 @@ REJECTIONS: dict[str, str] = {
 }
 _FALLING_LEVEL = 0.7  # of the peak
 _QUIET_STRENGTH = 0.7  # of the detection threshold; below 1, so that noise at the threshold is no new movement
-_CALM_STRENGTH = 0.5
 _NEVER_NS = -(10**18)
 _MAD_TO_SD = 1.4826  # of a normal distribution
 _MAX_CROPS = 40  # of one candidate: 6 MB
@@ -87,15 +86,6 @@ class Spotter:
         self._strength = 0.0
         self._candidate_count = 0
         self.state = SpotState.OFF
-
-    @property
-    def is_calm(self) -> bool:
-        """Nothing moves and the eyes are open: a good moment for a new reference."""
-        if self._movement is not None or not len(self._history):
-            return False
-        newest = self._history[-1]
-        has_rested = newest.timestamp_ns - self._ended_ns > self._config.min_rest_ms * 1e6
-        return has_rested and not newest.is_blink and self._strength < _CALM_STRENGTH
 
     @property
     def fps_effective(self) -> float:
