@@ -103,10 +103,17 @@ class SessionCandidate:
     measured: float | None
     limit: float | None
     unit: str
-    regions: tuple[str, ...]
-    spot_score: float | None
+    media_file: str = ""
+    regions: tuple[str, ...] = ()
+    spot_score: float | None = None
+    head_motion: float | None = None
+    has_blink: bool = False
+    fps_effective: float | None = None
     action_units: tuple[str, ...] = ()
     movements: tuple[RegionMovement, ...] = ()
+    onset_exact_s: float | None = None
+    apex_exact_s: float | None = None
+    offset_exact_s: float | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -223,31 +230,45 @@ def read_event(row: Mapping[str, str]) -> SessionEvent:
     return event
 
 
-def candidate_row(candidate: Candidate, origin: Origin, media_file: str) -> dict[str, Any]:
-    """A withdrawn candidate as a row of candidates.csv."""
+def session_candidate(candidate: Candidate, origin: Origin, media_file: str) -> SessionCandidate:
+    """The record of a withdrawn candidate. Raises ValueError for one that was accepted."""
     rejection = candidate.rejection
     if rejection is None:
         raise ValueError("this candidate was accepted: it is an event")
-    times = _times(candidate, origin)
-    return {
-        "candidate_id": candidate.candidate_id,
-        "face_id": candidate.face_id,
-        "media_file": media_file,
-        **times,
-        "duration_s": round(times["offset_s"] - times["onset_s"], 6),
-        "reason": rejection.reason,
-        "measured": _finite(rejection.measured),
-        "limit": _finite(rejection.limit),
-        "unit": rejection.unit,
+    return SessionCandidate(
+        candidate_id=candidate.candidate_id,
+        face_id=candidate.face_id,
+        media_file=media_file,
+        **_times(candidate, origin),
+        reason=rejection.reason,
+        measured=_finite(rejection.measured),
+        limit=_finite(rejection.limit),
+        unit=rejection.unit,
+        regions=candidate.regions,
+        spot_score=round(candidate.spot_score, 3),
+        head_motion=round(candidate.head_motion, 2),
+        has_blink=candidate.has_blink,
+        fps_effective=round(candidate.fps_effective, 2),
+        action_units=candidate.action_units,
+        movements=candidate.movements,
+        **_exact_times(candidate, origin),
+    )
+
+
+def candidate_row(candidate: SessionCandidate) -> dict[str, Any]:
+    """A withdrawn candidate as a row of candidates.csv; what is missing is ""."""
+    row = {
+        **{name: getattr(candidate, name) for name in ("candidate_id", "face_id", "media_file", *_TIMES)},
+        "duration_s": round(candidate.offset_s - candidate.onset_s, 6),
+        **{name: getattr(candidate, name) for name in ("reason", "measured", "limit", "unit")},
         "regions": _SEPARATOR.join(candidate.regions),
-        "spot_score": round(candidate.spot_score, 3),
-        "head_motion": round(candidate.head_motion, 2),
+        **{name: getattr(candidate, name) for name in ("spot_score", "head_motion", "fps_effective")},
         "blink": int(candidate.has_blink),
-        "fps_effective": round(candidate.fps_effective, 2),
         "action_units": _SEPARATOR.join(candidate.action_units),
         "movements": _movement_text(candidate.movements),
-        **_exact_times(candidate, origin),
+        **{name: getattr(candidate, name) for name in _EXACT_TIMES},
     }
+    return {name: "" if value is None else value for name, value in row.items()}
 
 
 def read_candidate(row: Mapping[str, str]) -> SessionCandidate:
@@ -260,8 +281,10 @@ def read_candidate(row: Mapping[str, str]) -> SessionCandidate:
         measured=_float(row, "measured"),
         limit=_float(row, "limit"),
         unit=row.get("unit", ""),
+        media_file=row.get("media_file", ""),
         regions=_split(row.get("regions", "")),
-        spot_score=_float(row, "spot_score"),
+        **{name: _float(row, name) for name in ("spot_score", "head_motion", "fps_effective", *_EXACT_TIMES)},
+        has_blink=row.get("blink") == "1",
         action_units=_split(row.get("action_units", "")),
         movements=_read_movements(row.get("movements", "")),
     )

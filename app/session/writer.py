@@ -47,6 +47,7 @@ from app.session.records import (
     event_columns,
     event_row,
     frame_row,
+    session_candidate,
     session_event,
 )
 
@@ -199,7 +200,8 @@ class SessionWriter:
             return
         self.rejected[candidate.rejected_because] = self.rejected.get(candidate.rejected_because, 0) + 1
         with output_errors(self.folder):
-            self._candidates.writerow(candidate_row(candidate, self.origin, self._media["media_file"]))
+            record = session_candidate(candidate, self.origin, self._media["media_file"])
+            self._candidates.writerow(candidate_row(record))
 
     def add_event(self, event: Event) -> dict[str, Any]:
         """Append an event and save its three pictures; returns its row. It is on the disk when this returns."""
