@@ -8,7 +8,7 @@ import numpy as np
 
 from app.face.action_units import ActionUnit, Pull, mirrored
 from app.face.animation.anatomy import Anatomy, PullVariation
-from app.face.animation.grid import Box, FaceGrid, squared_length, support
+from app.face.animation.grid import Box, FaceGrid, smooth_step, squared_length, support
 from app.face.animation.mouth import Mouth
 
 SIDES = ("R", "L")  # the person's own
@@ -70,10 +70,12 @@ def _displacement(grid: FaceGrid, name: str, unit: ActionUnit, side: str, anatom
         _add(field, grid, pull, side, anatomy.pull(name, side, index))
     field *= (grid.face_mask * grid.skin_mask)[..., None]
     if field.any():
+        # Smoothing must not carry movement off the face or onto the eyes.
+        kept = (smooth_step(5 * grid.face_mask) * grid.skin_mask)[..., None]
         for sigma in _SMOOTHING:
             if grid.slope(field) <= _MAX_SLOPE * np.sqrt(squared_length(field).max()):
                 break
-            field = grid.blurred(field, sigma) * grid.skin_mask[..., None]
+            field = grid.blurred(field, sigma) * kept
     return field
 
 
