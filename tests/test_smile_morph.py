@@ -50,7 +50,7 @@ def test_movement_is_the_smile_without_the_head(
     expected = FaceAnimator(demo_portrait()[0], landmarks_px).displacement_px(SMILE, points)
     found = animator.displacement_px({}, points, smile=1.0)
     # The cheeks that rise reach some of the points that the head is fitted to.
-    np.testing.assert_allclose(found, expected, atol=0.015 * animator.inter_ocular_px)
+    np.testing.assert_allclose(found, expected, atol=0.02 * animator.inter_ocular_px)
     assert morph.peak == pytest.approx(0.08, abs=0.015)
 
 

@@ -137,8 +137,8 @@ class FaceAnimator:
             muscle = self._fields(name, anatomy)[side]
             field[muscle.box] += np.float32(peak) * muscle.displacement
             if muscle.below_lips is not None:
-                below_lips = np.zeros_like(field) if below_lips is None else below_lips
-                below_lips[muscle.box] += np.float32(peak) * muscle.below_lips
+                moved = np.float32(peak) * muscle.below_lips
+                below_lips = moved if below_lips is None else below_lips + moved
             if muscle.shading is not None and crease_gain:
                 shading = np.zeros(self._grid.shape, np.float32) if shading is None else shading
                 strength = crease_gain * _MAX_SHADING * np.tanh(peak / _SHADED_AT / _MAX_SHADING)
@@ -148,8 +148,8 @@ class FaceAnimator:
             if self._smile is None:
                 raise FaceError("This portrait has no smile to move to: build the FaceAnimator with a SmileMorph.")
             cv2.scaleAdd(self._smile.displacement, smile, field, field)
-            below_lips = np.zeros_like(field) if below_lips is None else below_lips
-            cv2.scaleAdd(self._smile.below_lips, smile, below_lips, below_lips)
+            moved = np.float32(smile) * self._smile.below_lips
+            below_lips = moved if below_lips is None else below_lips + moved
             shading = np.zeros(self._grid.shape, np.float32) if shading is None else shading
             cv2.scaleAdd(self._smile.shading, smile, shading, shading)
             for side in SIDES:
@@ -160,7 +160,8 @@ class FaceAnimator:
             for (side, eye), closure in zip(self._eyes.items(), closures, strict=True)
         ]
         if below_lips is not None:
-            paints.append(self._mouth.open(field, below_lips, self._smile.inside_bgr if smile else None))
+            inside_bgr = self._smile.inside_bgr if smile else None
+            paints.append(self._mouth.open(field[self._mouth.box], below_lips, inside_bgr))
         shown = tuple(paint for paint in paints if paint is not None)
         return _Expression(field, None if shading is None else 1 + shading, shown)
 

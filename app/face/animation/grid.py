@@ -10,7 +10,7 @@ import numpy as np
 from app.errors import FaceError
 from app.face import geometry, topology
 
-_CELLS = 120  # between the outer eye corners; a smaller portrait is taken pixel by pixel
+_CELLS = 108  # between the outer eye corners; a smaller portrait is taken pixel by pixel
 _FADE = 0.22  # fields end this far outside the face oval
 _MARGIN = 0.3  # of the grid around the oval
 _MIN_INTER_OCULAR_PX = 20

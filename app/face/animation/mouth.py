@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from app.face import geometry, topology
-from app.face.animation.grid import FaceGrid, Paint, curve, smooth_step
+from app.face.animation.grid import FaceGrid, Paint, curve, smooth_step, support
 
 _LOWER_LIP_LINE = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 _UPPER_LIP_LINE = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
@@ -20,6 +20,7 @@ class Mouth:
     """The line between the lips of one portrait.
 
     Attributes:
+        box: the cells below the line between the lips, from corner to corner.
         height: (h, w) float32, every cell's distance below the lower lip's inner border, iod; negative above it.
     """
 
@@ -39,9 +40,9 @@ class Mouth:
         self._ramp = smooth_step((self.height / np.float32(_RAMP) + 1) / 2)
         self._down = grid.in_picture(down)
         self._soft = np.float32(_SOFT_CELLS * grid.portrait_from_grid[0, 0] / grid.inter_ocular_px)
-        self._box = grid.box(middle, reach + 0.15)
-        self._place = position[self._box] / np.float32(reach)
-        self._dark_bgr = np.empty((*self.height[self._box].shape, 3), np.float32)
+        self.box = support((self._lens > 0) & (self.height > -_RAMP))
+        self._place = position[self.box] / np.float32(reach)
+        self._dark_bgr = np.empty((*self._place.shape, 3), np.float32)
         self._dark_bgr[:] = _INTERIOR * _lip_colour(image_bgr, landmarks_px)
 
     def inside_of(self, image_bgr: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
@@ -58,27 +59,27 @@ class Mouth:
         line = (points[list(_UPPER_LIP_LINE)] - middle) @ axes.T
         position = np.clip(self._place, -0.98, 0.98) * np.float32(width / 2)
         per_iod = geometry.inter_ocular_px(landmarks_px)
-        height = curve(line, position) + (self.height[self._box] + _UNDER_LIP) * np.float32(per_iod)
+        height = curve(line, position) + (self.height[self.box] + _UNDER_LIP) * np.float32(per_iod)
         at = (np.dstack([position, height]) @ axes + middle).astype(np.float32)
         return cv2.remap(image_bgr, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
 
     def parted(self, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Split a jaw's displacement (h, w, 2) into what is smooth everywhere and what moves only below the lips."""
+        """Split a jaw's displacement (h, w, 2) into what is smooth and, in `box`, what moves only below the lips."""
         return (
             displacement * ((1 - self._lens) * self._ramp)[..., None],
-            displacement * (self._lens * (self.height > -_RAMP))[..., None],
+            displacement[self.box] * self._lens[self.box][..., None],
         )
 
     def open(self, field: np.ndarray, below_lips: np.ndarray, inside_bgr: np.ndarray | None = None) -> Paint:
-        """Add to a field (h, w, 2) what moves only below the lips; returns what shows of the inside.
+        """Add what moves only below the lips to the part of a field in `box`; returns what shows of the inside.
 
         The inside is dark unless `inside_of` another picture is given.
         """
-        height = self.height - field @ self._down
+        height = self.height[self.box] - field @ self._down
         is_below = np.clip((height - below_lips @ self._down) / self._soft + 0.5, 0, 1)
         field += below_lips * is_below[..., None]
-        shows = np.clip(height[self._box] / self._soft + 0.5, 0, 1) - is_below[self._box]
-        return Paint(self._box, np.maximum(shows, 0), self._dark_bgr if inside_bgr is None else inside_bgr)
+        shows = np.maximum(np.clip(height / self._soft + 0.5, 0, 1) - is_below, 0)
+        return Paint(self.box, shows, self._dark_bgr if inside_bgr is None else inside_bgr)
 
 
 def _lip_colour(image_bgr: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:

@@ -23,8 +23,9 @@ _SMOOTHING = (0.02, 0.03, 0.04, 0.05, 0.07, 0.1)
 class MuscleField:
     """One action unit of one side, at a peak of one inter-ocular distance (iod), within `box` of the grid.
 
-    `displacement` (h, w, 2) float32, iod in the picture's axes; `below_lips`: the same, of what only moves below the
-    line between the lips; `shading` (h, w) float32: change of brightness where creases reach their gain. None: all 0.
+    `displacement` (h, w, 2) float32, iod in the picture's axes; `below_lips`: the same, within the mouth's box, of what
+    only moves below the line between the lips; `shading` (h, w) float32: change of brightness where creases reach their
+    gain. None: all 0.
     `upper_lid`, `lower_lid`: travel of the lids' margins, iod down.
     """
 
@@ -55,7 +56,7 @@ def muscle_fields(
         fields[side] = MuscleField(
             box,
             np.ascontiguousarray(displacement[box]),
-            None if below_lips is None else np.ascontiguousarray(below_lips[box]),
+            below_lips,
             None if shading is None else np.ascontiguousarray(shading[box]),
             unit.upper_lid / peak,
             unit.lower_lid / peak,

@@ -33,8 +33,9 @@ class SmileMorph:
 
     Attributes:
         peak: displacement of the landmark that moves furthest, as a fraction of the inter-ocular distance.
-        displacement, below_lips: (h, w, 2) float32 on the portrait's grid, fractions of the inter-ocular distance in
-            the picture's axes; `below_lips` only moves what lies below the line between the lips.
+        displacement: (h, w, 2) float32 on the portrait's grid, fractions of the inter-ocular distance in the picture's
+            axes.
+        below_lips: the same, on the mouth's box, of what moves only below the line between the lips.
         shading: (h, w) float32, change of brightness.
         inside_bgr: what shows between the lips, on the mouth's box.
         lids: travel of each eye's upper and lower lid, down, fractions of the inter-ocular distance.
@@ -66,7 +67,9 @@ class SmileMorph:
         self.inside_bgr = mouth.inside_of(smile_bgr, smile_landmarks_px)
         smooth, self.below_lips = mouth.parted(self._lower_lip(moved[14, 1] - moved[13, 1]))
         # What the opening of the mouth explains is taken out of the landmarks: the rest is smooth across the lips.
-        opened, smooth_part = (grid.at_points(field) @ grid.axes.T for field in (self.below_lips, smooth))
+        whole = np.zeros_like(smooth)
+        whole[mouth.box] = self.below_lips
+        opened, smooth_part = (grid.at_points(field) @ grid.axes.T for field in (whole, smooth))
         above = grid.at_points(mouth.height) < -2e-3
         above[list(_UPPER_INNER_LIP)] = True
         opened[above] = 0
