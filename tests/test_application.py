@@ -19,7 +19,9 @@ from widgets import array_of, button, dressed_and_tidy, visible  # noqa: F401 â€
 
 from app.config import PipelineConfig, SourceConfig
 from app.errors import DisplayError, OutputError
-from app.ui import application, display
+from app.runtime.devices import CameraWatch
+from app.settings import load_settings
+from app.ui import application, display, preferences
 from app.ui.dialogs import NoticeDialog
 from app.ui.window import MainWindow
 
@@ -28,9 +30,13 @@ class TestRunViewer:
     @pytest.fixture
     def faked(self, monkeypatch, tmp_path):
         new_run, made = fake_runs(source={"count": 3000, "fps": 30})
-        monkeypatch.setattr(application, "user_config_path", lambda *_: tmp_path)
+        monkeypatch.setattr(preferences, "settings_path", lambda: tmp_path / "settings.json")
         monkeypatch.setattr(
-            application, "MainWindow", lambda *args, **kwargs: MainWindow(*args, new_run=new_run, **kwargs)
+            application,
+            "MainWindow",
+            lambda *args, **kwargs: MainWindow(
+                *args, new_run=new_run, watch=CameraWatch(look_up=lambda known: ()), **kwargs
+            ),
         )
         return made
 
@@ -49,7 +55,7 @@ class TestRunViewer:
         with pytest.raises(OutputError, match="could not be saved"):
             self.run(screenshot=tmp_path / "nowhere" / "window.png", after_s=0.1)
 
-    def test_the_notice_is_shown_once_and_nothing_is_opened_before(self, qtbot, faked):
+    def test_the_notice_is_shown_once_and_nothing_is_opened_before(self, qtbot, faked, tmp_path):
         opened_before = []
 
         def accept():
@@ -59,17 +65,17 @@ class TestRunViewer:
 
         QTimer.singleShot(300, accept)
         QTimer.singleShot(900, QApplication.closeAllWindows)
-        assert not application._is_notice_seen()
+        assert not load_settings(tmp_path / "settings.json").settings.is_notice_seen
         assert self.run(shows_notice=True) == 0
         assert opened_before == [None]
         assert faked.run is not None
-        assert application._is_notice_seen()
+        assert load_settings(tmp_path / "settings.json").settings.is_notice_seen
 
-    def test_who_does_not_agree_leaves(self, qtbot, faked):
+    def test_who_does_not_agree_leaves(self, qtbot, faked, tmp_path):
         QTimer.singleShot(300, lambda: visible(NoticeDialog)[0].reject())
         assert self.run(shows_notice=True) == 0
         assert faked.run is None
-        assert not application._is_notice_seen()
+        assert not load_settings(tmp_path / "settings.json").settings.is_notice_seen
 
 
 class TestDisplay:

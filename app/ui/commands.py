@@ -35,27 +35,37 @@ class Commands:
         return self._menus[name]
 
     def add(
-        self, menu: str, name: str, keys: str | tuple[str, ...], meaning: str, slot: Callable[..., object]
+        self, menu: str, name: str, keys: str | tuple[str, ...], meaning: str, slot: Callable[[], object]
     ) -> QAction:
         """A command in a menu: its keys, and what it does in words for tooltips and the sheet of keys."""
+        action = self._new(menu, name, keys, meaning)
+        action.triggered.connect(lambda _: slot())
+        return action
+
+    def add_switch(
+        self,
+        menu: str,
+        name: str,
+        keys: str | tuple[str, ...],
+        meaning: str,
+        is_on: bool,
+        slot: Callable[[bool], object],
+    ) -> QAction:
+        """A command that is on or off; `slot(is_on)` hears of every change, whoever made it."""
+        action = self._new(menu, name, keys, meaning)
+        action.setCheckable(True)
+        action.setChecked(is_on)
+        action.toggled.connect(slot)
+        return action
+
+    def _new(self, menu: str, name: str, keys: str | tuple[str, ...], meaning: str) -> QAction:
         keys = (keys,) if isinstance(keys, str) else keys
-        keys = tuple(key for key in keys if key)
         action = self._menus[menu].addAction(name)
         assert action is not None
         action.setShortcuts([QKeySequence(key) for key in keys])
         action.setToolTip(f"{meaning} ({' or '.join(keys)})" if keys else meaning)
-        action.triggered.connect(slot)
         if keys:
             self.listed.append(Command(menu, keys, meaning))
-        return action
-
-    def add_switch(
-        self, menu: str, name: str, keys: str | tuple[str, ...], meaning: str, is_on: bool, slot: Callable[[bool], None]
-    ) -> QAction:
-        """A command that is on or off; `slot(is_on)` hears of changes."""
-        action = self.add(menu, name, keys, meaning, slot)
-        action.setCheckable(True)
-        action.setChecked(is_on)
         return action
 
     def separate(self, menu: str) -> None:

@@ -10,14 +10,17 @@ from PyQt6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QPlainTextEdit,
     QPushButton,
+    QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
 
 from app.ui.commands import Command
+from app.ui.layouts import label
 from app.ui.words import NOTICE, NOTICE_TITLE
 
 
@@ -50,22 +53,68 @@ class NoticeDialog(QDialog):
 
 
 class KeySheet(QDialog):
-    """All keys and what they do."""
+    """All keys and what they do, menu by menu in two columns."""
 
     def __init__(self, commands: Iterable[Command], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Keys")
-        grid = QGridLayout(self)
-        grid.setContentsMargins(24, 20, 24, 20)
-        grid.setHorizontalSpacing(28)
-        grid.setVerticalSpacing(8)
-        for row, command in enumerate(commands):
-            name = QLabel(" or ".join(command.keys))
-            name.setObjectName("badge")
+        groups: dict[str, list[Command]] = {}
+        for command in commands:
+            groups.setdefault(command.menu, []).append(command)
+        line_counts = [len(group) + 2 for group in groups.values()]
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(24, 20, 24, 20)
+        outer.setSpacing(40)
+        grids: list[QGridLayout] = []
+        for number, (menu, group) in enumerate(groups.items()):
+            if not grids or (sum(line_counts[: number + 1]) > sum(line_counts) / 2 and len(grids) < 2):
+                grids.append(self._new_column(outer))
+            self._add_group(grids[-1], menu, group)
+        for grid in grids:
+            grid.setRowStretch(grid.rowCount(), 1)
+
+    @staticmethod
+    def _new_column(outer: QHBoxLayout) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(16)
+        grid.setVerticalSpacing(6)
+        grid.setColumnStretch(1, 1)
+        outer.addLayout(grid)
+        return grid
+
+    @staticmethod
+    def _add_group(grid: QGridLayout, menu: str, group: list[Command]) -> None:
+        row = grid.rowCount()
+        heading = label("heading", menu)
+        heading.setContentsMargins(0, 8 if row > 1 else 0, 0, 2)
+        grid.addWidget(heading, row, 0, 1, 2)
+        for offset, command in enumerate(group, start=1):
+            name = label("key", " or ".join(command.keys))
             name.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            grid.addWidget(name, row, 0)
-            grid.addWidget(QLabel(command.meaning), row, 1)
+            grid.addWidget(name, row + offset, 0)
+            grid.addWidget(QLabel(command.meaning), row + offset, 1)
+
+
+class ModelCardDialog(QDialog):
+    """What a network says of itself: its data, its scores, and what it has never seen."""
+
+    def __init__(self, name: str, card: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(f"Model card: {name}")
+        self.resize(760, 620)
+        text = QTextBrowser()
+        text.setAccessibleName("Model card")
+        text.setMarkdown(card or "This network has no card: nothing is known of its data and scores.")
+        text.setOpenExternalLinks(True)
+        buttons = QDialogButtonBox()
+        buttons.addButton("Close", QDialogButtonBox.ButtonRole.AcceptRole).setDefault(True)
+        buttons.accepted.connect(self.accept)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(20, 16, 20, 16)
+        layout.addWidget(text)
+        layout.addWidget(buttons)
 
 
 class FaultDialog(QDialog):

@@ -1,55 +1,49 @@
-"""The picture: a frame with the mesh that was found in it, letterboxed."""
+"""The picture: a frame with what was found in it, letterboxed."""
 
 from __future__ import annotations
 
-import numpy as np
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen, QTransform
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QTransform
 from PyQt6.QtWidgets import QSizePolicy, QWidget
-from pyqtgraph.functions import arrayToQPath
 
-from app.datatypes import StepResult, TrackedFace
-from app.face import topology
-from app.ui import theme
+from app.datatypes import StepResult
+from app.ui import overlays, theme
 from app.ui.pixels import image_of
 from app.ui.words import SPOT_STATES, reason_in_words
 
-_CLOSED_CONTOURS = (
-    topology.FACE_OVAL,
-    topology.LEFT_EYE,
-    topology.RIGHT_EYE,
-    topology.LEFT_BROW,
-    topology.RIGHT_BROW,
-    topology.OUTER_LIPS,
-    topology.INNER_LIPS,
-)
-_CONTOURS = (*((*contour, contour[0]) for contour in _CLOSED_CONTOURS), topology.NOSE)
-_CONTOUR_INDICES = np.concatenate([np.array(contour) for contour in _CONTOURS])
-# 1 where a point is joined to the next one: everywhere but at the end of a contour.
-_CONTOUR_JOINS = np.concatenate([[1] * (len(contour) - 1) + [0] for contour in _CONTOURS]).astype(np.int32)
-
 
 class FaceView(QWidget):
-    """Shows the newest StepResult. Mirroring turns the picture and the mesh on screen, never the data."""
+    """Shows the newest StepResult. Mirroring turns the picture and what lies on it on screen, never the data.
+
+    Signals:
+        face_chosen(x, y): the user pointed at another face, in frame pixels.
+        painted: once for each picture that came to the screen.
+    """
+
+    face_chosen = pyqtSignal(float, float)
+    painted = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(320, 200)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMouseTracking(True)
         self.setAccessibleName("Picture")
         self._result: StepResult | None = None
         self._placeholder = ""
+        self._instruction = ""
         self._is_mirrored = False
-        self._shows_mesh = True
+        self._overlays = {"mesh"}
         self._is_running = True
+        self._is_new = False  # the result has not been painted yet
 
     @property
     def result(self) -> StepResult | None:
         return self._result
 
     def set_result(self, result: StepResult) -> None:
-        self._result = result
+        self._result, self._is_new = result, True
         self.update()
 
     def clear(self, placeholder: str) -> None:
@@ -57,12 +51,22 @@ class FaceView(QWidget):
         self._result, self._placeholder = None, placeholder
         self.update()
 
+    def set_instruction(self, words: str) -> None:
+        """What the person in the picture is asked to do, large; "" for nothing."""
+        if words != self._instruction:
+            self._instruction = words
+            self.update()
+
     def set_mirrored(self, is_mirrored: bool) -> None:
         self._is_mirrored = is_mirrored
         self.update()
 
-    def set_mesh_shown(self, is_shown: bool) -> None:
-        self._shows_mesh = is_shown
+    def set_overlay(self, name: str, is_shown: bool) -> None:
+        """Show or hide one of `overlays.OVERLAYS`."""
+        if is_shown:
+            self._overlays.add(name)
+        else:
+            self._overlays.discard(name)
         self.update()
 
     def set_running(self, is_running: bool) -> None:
@@ -85,6 +89,17 @@ class FaceView(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(640, 480)
 
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        assert event is not None
+        if (point := self._other_face_at(event.position())) is not None:
+            self.face_chosen.emit(point.x(), point.y())
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        assert event is not None
+        is_over = self._other_face_at(event.position()) is not None
+        self.setCursor(Qt.CursorShape.PointingHandCursor if is_over else Qt.CursorShape.ArrowCursor)
+        self.setToolTip("Click to follow this face" if is_over else "")
+
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(theme.DARK.picture))
@@ -98,52 +113,51 @@ class FaceView(QWidget):
         painter.drawImage(0, 0, image_of(self._result.frame.image_bgr))
         painter.resetTransform()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if self._result.face is not None:
-            self._paint_face(painter, transform, self._result.face)
-        if self._is_running:
-            self._paint_state(painter, transform)
-
-    def _paint_face(self, painter: QPainter, transform: QTransform, face: TrackedFace) -> None:
-        quality = self._result.quality if self._result else None
-        is_usable = quality is None or quality.is_usable
-        colour = QColor(theme.DARK.accent if is_usable else theme.DARK.warning)
-        points = face.landmarks_px[:, :2] * (transform.m11(), transform.m22()) + (transform.dx(), transform.dy())
-        if self._shows_mesh:
-            dots = QColor("white")
-            dots.setAlpha(70)
-            painter.setPen(QPen(dots, 1.5, cap=Qt.PenCapStyle.RoundCap))
-            painter.drawPoints([QPointF(x, y) for x, y in points.tolist()])
-            lines = QColor(colour)
-            lines.setAlpha(170)
-            painter.setPen(QPen(lines, 1.2))
-            x, y = points[_CONTOUR_INDICES].T.astype(float)
-            painter.drawPath(arrayToQPath(x, y, connect=_CONTOUR_JOINS))
-        left, top = points.min(axis=0)
-        right, bottom = points.max(axis=0)
-        margin = 0.06 * (right - left)
-        box = QRectF(left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin)
-        painter.setPen(QPen(colour, 2))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(box, 8, 8)
-
-    def _paint_state(self, painter: QPainter, transform: QTransform) -> None:
-        """One line at the lower edge of the picture: what the spotter does, or why it cannot."""
-        result = self._result
-        assert result is not None
-        words, colour = SPOT_STATES[result.state], theme.DARK.text
-        if result.face is None:
-            words, colour = reason_in_words("no face"), theme.DARK.warning
-        elif result.quality is not None and not result.quality.is_usable:
-            words, colour = reason_in_words(result.quality.reason), theme.DARK.warning
-        elif result.face.face_count > 1:
-            words += f" · {result.face.face_count} faces, the framed one is followed"
-        height, width = result.frame.image_bgr.shape[:2]
+        self._paint_overlays(painter, transform, self._result)
+        height, width = self._result.frame.image_bgr.shape[:2]
         picture = transform.mapRect(QRectF(0, 0, width, height))
-        size = painter.fontMetrics().size(0, words[:1].upper() + words[1:])
-        pill = QRectF(0, 0, size.width() + 24, size.height() + 10)
-        pill.moveCenter(QPointF(picture.center().x(), picture.bottom() - pill.height() / 2 - 10))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(10, 12, 14, 190))
-        painter.drawRoundedRect(pill, pill.height() / 2, pill.height() / 2)
-        painter.setPen(QColor(colour))
-        painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, words[:1].upper() + words[1:])
+        if "crop" in self._overlays:
+            overlays.paint_crop(painter, picture, self._result)
+        if self._is_running:
+            self._paint_state(painter, picture, self._result)
+        if self._instruction:
+            middle = QPointF(picture.center().x(), picture.top() + 0.12 * picture.height())
+            overlays.paint_pill(painter, middle, self._instruction, theme.DARK.text, scale=1.6)
+        if self._is_new:
+            self._is_new = False
+            self.painted.emit()
+
+    def _paint_overlays(self, painter: QPainter, transform: QTransform, result: StepResult) -> None:
+        if (face := result.face) is None:
+            return
+        is_usable = result.quality is None or result.quality.is_usable
+        colour = QColor(theme.DARK.accent if is_usable else theme.DARK.warning)
+        if "heat" in self._overlays:
+            overlays.paint_heat(painter, transform, face, result.motion)
+        if "mesh" in self._overlays:
+            overlays.paint_mesh(painter, transform, face, colour)
+        if "regions" in self._overlays:
+            overlays.paint_regions(painter, transform, face, result.motion)
+        overlays.paint_box(painter, transform, face, colour)
+
+    def _paint_state(self, painter: QPainter, picture: QRectF, result: StepResult) -> None:
+        """One line at the lower edge of the picture: what the spotter does, or why it cannot and what would help."""
+        words, colour, scale = SPOT_STATES[result.state], theme.DARK.text, 1.0
+        if result.face is None:
+            words, colour, scale = reason_in_words("no face"), theme.DARK.warning, 1.2
+        elif result.quality is not None and not result.quality.is_usable:
+            words, colour, scale = reason_in_words(result.quality.reason), theme.DARK.warning, 1.2
+        elif result.face.face_count > 1:
+            words += f" · {result.face.face_count} faces: click one to follow it"
+        middle = QPointF(picture.center().x(), picture.bottom() - 26)
+        overlays.paint_pill(painter, middle, words[:1].upper() + words[1:], colour, scale=scale)
+
+    def _other_face_at(self, position: QPointF) -> QPointF | None:
+        """The middle, in frame pixels, of the untracked face at this place of the widget."""
+        face = self._result.face if self._result is not None else None
+        inverse, is_invertible = self.widget_from_frame().inverted()
+        if face is None or not is_invertible:
+            return None
+        point = inverse.map(position)
+        boxes = [QRectF(*box) for box in face.other_boxes_px]
+        return next((box.center() for box in boxes if box.contains(point)), None)

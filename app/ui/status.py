@@ -1,38 +1,48 @@
-"""The status bar: how fast, what was lost, what recognition really runs on."""
+"""The status bar: how fast, what was lost, how the window feels, what recognition really runs on."""
 
 from __future__ import annotations
 
 from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from app.runtime.workers import Figures, RecognitionStatus
+from app.ui.layouts import set_tone
+from app.ui.watchdog import LIMIT_MS, BlockMeter
 from app.ui.words import provider_in_words
+
+_LEFT = {
+    "rate": "Frames analysed a second / frames captured a second",
+    "stages": "Milliseconds a frame in each stage, median",
+    "losses": "Frames lost: they arrived while the analysis was behind, or the source lost them",
+    "queue": "Frames waiting for analysis",
+    "latency": "From the grab of a frame to its result, median and 95th percentile",
+}
+_RIGHT = {
+    "window": "Longest time that the window kept the user waiting, in the last ten seconds",
+    "memory": "Memory of this program",
+    "provider": "What recognition really runs on",
+}
 
 
 class StatusFigures(QStatusBar):
-    """Figures of the run, renewed twice a second."""
+    """Figures of the run, renewed twice a second; red where something needs attention."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, meter: BlockMeter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._meter = meter
         self.setSizeGripEnabled(False)
         self._fields: dict[str, QLabel] = {}
-        for name, tip in (
-            ("rate", "Frames analysed a second / frames captured a second"),
-            ("stages", "Milliseconds a frame in each stage, median"),
-            ("losses", "Frames lost: they arrived while the analysis was behind, or the source lost them"),
-            ("queue", "Frames waiting for analysis"),
-            ("latency", "From the grab of a frame to its result, median and 95th percentile"),
-        ):
-            self._fields[name] = label = QLabel()
-            label.setToolTip(tip)
-            label.setAccessibleName(tip)
-            self.addWidget(label)
-        for name, tip in (
-            ("memory", "Memory of this program"),
-            ("provider", "What recognition really runs on"),
-        ):
-            self._fields[name] = label = QLabel()
-            label.setToolTip(tip)
-            self.addPermanentWidget(label)
+        for fields, add in ((_LEFT, self.addWidget), (_RIGHT, self.addPermanentWidget)):
+            for name, tip in fields.items():
+                self._fields[name] = label = QLabel()
+                label.setToolTip(tip)
+                label.setAccessibleName(tip)
+                label.hide()
+                add(label)
+
+    def clear_figures(self) -> None:
+        """Another source begins."""
+        for name in _LEFT:
+            self._set(name, "")
 
     def show_run(self, figures: Figures, recognition: RecognitionStatus | None) -> None:
         """Everything that is known now."""
@@ -46,30 +56,50 @@ class StatusFigures(QStatusBar):
             "stages", " · ".join(f"{name} {p.p50_ms:.1f}" for name, p in stages.items()) + " ms" if stages else ""
         )
         self._fields["stages"].setToolTip(
-            "Milliseconds a frame in each stage\n"
+            f"{_LEFT['stages']}\n"
             + "\n".join(f"{name}: median {p.p50_ms:.1f}, 95 % {p.p95_ms:.1f}" for name, p in figures.stage_ms.items())
         )
-        self._set("losses", f"lost {figures.dropped}")
+        self._set("losses", f"lost {figures.dropped}", "warning" if figures.dropped else "")
         self._set("queue", f"queue {figures.queued}")
         latency = figures.latency_ms
         self._set("latency", f"latency {latency.p50_ms:.0f} ms (95 %: {latency.p95_ms:.0f})" if latency else "")
+        longest_ms, usual_ms = self._meter.percentile_ms(100), self._meter.percentile_ms(99)
+        self._set("window", f"window {longest_ms:.0f} ms", "warning" if longest_ms > LIMIT_MS else "")
+        self._fields["window"].setToolTip(f"{_RIGHT['window']}: {longest_ms:.0f} ms; 99 %: {usual_ms:.0f} ms")
         self._set("memory", f"{figures.memory_mib:.0f} MiB")
 
     def show_recognition(self, recognition: RecognitionStatus | None) -> None:
         label = self._fields["provider"]
         if recognition is None:
-            label.setText("loading the network …")
-        elif recognition.provider:
-            label.setText(f"{recognition.model_name} on {provider_in_words(recognition.provider)}")
-            label.setToolTip(f"What recognition really runs on: {recognition.provider}\n{recognition.status}")
-        else:
-            label.setText("no network")
+            self._set("provider", "loading the network …")
+        elif not recognition.provider:
+            self._set("provider", "no network", "alarm")
             label.setToolTip(recognition.status)
+        elif recognition.has_fallen_back:
+            self._set("provider", f"{_name(recognition)} fell back to CPU", "alarm")
+            label.setToolTip(
+                f"{_RIGHT['provider']}: {recognition.provider}\n{recognition.status}\n"
+                "If the CPU is meant, choose it in the settings."
+            )
+        else:
+            self._set("provider", f"{_name(recognition)} on {provider_in_words(recognition.provider)}")
+            label.setToolTip(f"{_RIGHT['provider']}: {recognition.provider}\nTrained on: {recognition.training_data}")
 
     def text(self, field: str) -> str:
-        """What a field shows: rate, stages, losses, queue, latency, memory or provider."""
+        """What a field shows: rate, stages, losses, queue, latency, window, memory or provider."""
         return self._fields[field].text()
 
-    def _set(self, field: str, text: str) -> None:
-        self._fields[field].setText(text)
+    def tone(self, field: str) -> str:
+        """Empty for a plain field, else warning or alarm."""
+        return str(self._fields[field].property("tone") or "")
+
+    def _set(self, field: str, text: str, tone: str = "") -> None:
+        set_tone(self._fields[field], text, tone)
         self._fields[field].setVisible(bool(text))
+
+
+def _name(recognition: RecognitionStatus) -> str:
+    is_named = "synthetic" in recognition.model_name.casefold()
+    return (
+        f"{recognition.model_name} (synthetic)" if recognition.is_synthetic and not is_named else recognition.model_name
+    )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from app.datatypes import Candidate, Event, SpotState
+
+if TYPE_CHECKING:
+    from app.capture.camera import CameraMode
 
 NOTICE_TITLE = "Before you start"
 NOTICE = (
@@ -71,6 +75,20 @@ def clock(seconds: float, *, decimals: int = 3) -> str:
 def provider_in_words(provider: str) -> str:
     """ONNX Runtime's provider as users call it."""
     return _PROVIDERS.get(provider, provider.removesuffix("ExecutionProvider"))
+
+
+def modes_in_words(modes: Iterable[CameraMode], limit: int = 3) -> str:
+    """`1920×1080 at 30 · 1280×720 at 60 · 640×480 at 90 fps`, largest first; "" when nothing is known."""
+    listed = [f"{mode.width}×{mode.height} at {mode.fps:.0f}" for mode in modes]
+    more = f" · {len(listed) - limit} more" if len(listed) > limit else ""
+    return f"{' · '.join(listed[:limit])} fps{more}" if listed else ""
+
+
+def delivery_in_words(requested_fps: float | None, delivered_fps: float) -> str:
+    """What a rate means: `requested 60, delivered 24 fps: movements shorter than 80 ms can be missed`."""
+    shortest_ms = round(2000 / delivered_fps, -1)  # two intervals: one frame before, one in, one after
+    wish = f"requested {requested_fps:g}, " if requested_fps else ""
+    return f"{wish}delivered {delivered_fps:.0f} fps: movements shorter than {shortest_ms:.0f} ms can be missed"
 
 
 def reason_in_words(reason: str) -> str:

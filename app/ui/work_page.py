@@ -12,6 +12,8 @@ from app.ui import theme
 from app.ui.event_list import EventList
 from app.ui.face_view import FaceView
 from app.ui.layouts import column, label, row, set_tone
+from app.ui.live_controls import LiveControls
+from app.ui.log_panel import LogPanel
 from app.ui.messages import MessageArea
 from app.ui.motion_plot import MotionPlot, legend
 from app.ui.words import clock, rejection_meanings, rejections_in_words
@@ -24,6 +26,7 @@ class WorkPage(QMainWindow):
     """Header, messages, picture and transport in the middle; docks for everything else.
 
     Attributes:
+        live: commands for a live source, above the picture.
         transport: the row of buttons under the picture.
         panels: docks by their name, e.g. "Timeline" at the bottom, "Events" at the right.
     """
@@ -43,6 +46,8 @@ class WorkPage(QMainWindow):
         self.events_heading, self.not_counted = label("heading", "Events"), label("muted")
         self.not_counted.setWordWrap(True)
         self.transport = row()
+        self.live = LiveControls(workspace)
+        self.log = LogPanel()
         self.panels: dict[str, QDockWidget] = {}
         self._build()
         self._listen()
@@ -70,6 +75,7 @@ class WorkPage(QMainWindow):
         middle = QWidget()
         layout = column(middle, margins=(10, 6, 10, 8))
         layout.addLayout(row(self.state_badge, self.spotting_badge, self.source_name, self.source_details, None))
+        layout.addWidget(self.live)
         layout.addWidget(self.messages)
         layout.addWidget(self.face_view, 1)
         layout.addLayout(self.transport)
@@ -83,6 +89,8 @@ class WorkPage(QMainWindow):
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         self.add_panel("Timeline", self._timeline(), Qt.DockWidgetArea.BottomDockWidgetArea)
         self.add_panel("Events", self._events(), Qt.DockWidgetArea.RightDockWidgetArea)
+        self.add_panel("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea).hide()
+        self.tabifyDockWidget(self.panels["Timeline"], self.panels["Log"])
         self.resizeDocks([self.panels["Events"]], [430], Qt.Orientation.Horizontal)
         self.resizeDocks([self.panels["Timeline"]], [190], Qt.Orientation.Vertical)
 

@@ -125,8 +125,10 @@ class Workspace(QObject):
 
     # Commands
 
-    def open_source(self, spec: str) -> None:
-        """Analyse another source; the one before is given up first."""
+    def open_source(self, spec: str, config: SourceConfig | None = None) -> None:
+        """Analyse another source, opened as before or as `config` says; the one before is given up first."""
+        if config is not None:
+            self.source_config = config
         self._next, self._next_since_s = spec, time.monotonic()
         if self.run is not None:
             self.run.request_stop()
