@@ -102,8 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--device", type=_device, default="auto", metavar="DEV", help="auto | cpu | cuda | cuda:N")
     model.add_argument("--require-gpu", action="store_true", help="fail, with the reason, unless a GPU is really used")
 
-    view = commands.add_parser("view", parents=[common, source, model], help="open the viewer on a source")
-    view.add_argument("source", nargs="?", default="0", metavar="SOURCE", help=f"{_SOURCE_HELP} (default: camera 0)")
+    view = commands.add_parser("view", parents=[common, source, model], help="open the viewer")
+    view.add_argument("source", nargs="?", metavar="SOURCE", help=f"{_SOURCE_HELP} (default: choose there)")
     view.add_argument("--screenshot", type=Path, metavar="FILE", help="save the window as a picture and leave")
     view.add_argument("--after", type=_positive, default=5.0, metavar="S", help="seconds before the screenshot")
     view.set_defaults(run=_view)
