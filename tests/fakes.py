@@ -154,8 +154,10 @@ def fake_runs(source=None, pipeline=None, recogniser=None, opener=None, build_re
     made = SimpleNamespace(source=None, pipeline=None, recogniser=None, run=None)
 
     def open_source(spec, config):
-        made.source = FakeSource(**(source or {}))
-        return made.source
+        opened = FakeSource(**(source or {}))
+        if threading.current_thread().name != "player":
+            made.source = opened
+        return opened
 
     def build_pipeline(config):
         made.pipeline = FakePipeline(**(pipeline or {}))

@@ -15,7 +15,6 @@ from app.datatypes import Frame, SourceInfo
 from app.errors import MmnetError, SourceError
 from app.runtime.channels import FrameQueue
 from app.runtime.metrics import RateMeter
-from app.runtime.playback import PlaybackClock
 
 if TYPE_CHECKING:
     from app.capture.source import Source
@@ -39,15 +38,15 @@ def open_any_source(spec: str, config: SourceConfig) -> Source:
 class Capture:
     """Reads a source on a thread of its own; iterate it on one other thread to get the frames in order.
 
-    Live frames never wait (see `FrameQueue.offer`); recordings wait for the reader and lose nothing. With a `clock`,
-    recordings are paced at media time, and a paused live source goes on being read but delivers nothing: what was left
-    out is declared as a gap. A live source ends by itself after `config.end_s` seconds.
+    Live frames never wait (see `FrameQueue.offer`); recordings wait for the reader and lose nothing. While `paused` is
+    set, a live source goes on being read but delivers nothing: what was left out is declared as a gap. A live source
+    ends by itself after `config.end_s` seconds.
 
     With `returns`, a live source that is lost is opened again and again until it is back; `report` hears of the loss,
     and the frames go on counting after a gap.
 
     Iterating raises, after the last readable frame, whatever error ended the source; `report` hears of it at once, on
-    the capturing thread.
+    the capturing thread. `on_open` is called there with what the source says of itself.
     """
 
     def __init__(
@@ -55,12 +54,15 @@ class Capture:
         spec: str,
         config: SourceConfig,
         *,
-        clock: PlaybackClock | None = None,
+        paused: threading.Event | None = None,
         opener: Callable[[str, SourceConfig], Source] = open_any_source,
         report: Callable[[Exception], None] | None = None,
+        on_open: Callable[[SourceInfo], None] | None = None,
         returns: bool = False,
     ) -> None:
-        self._spec, self._config, self._clock, self._opener, self._report = spec, config, clock, opener, report
+        self._spec, self._config, self._opener, self._report = spec, config, opener, report
+        self._paused = paused or threading.Event()
+        self._on_open = on_open
         self._returns = returns
         self._wanted: SourceConfig | None = None  # how the source is to be opened instead
         self._waking = threading.Event()  # ends the wait for a lost source
@@ -120,8 +122,6 @@ class Capture:
         """End every wait, without waiting for the thread: a read in a driver cannot be interrupted."""
         self._stopping.set()
         self._waking.set()
-        if self._clock:
-            self._clock.close()
         self.queue.close(discard=True)
 
     def join(self, timeout_s: float) -> bool:
@@ -185,13 +185,15 @@ class Capture:
                 logger.info("%s is back", self._spec)
             self._info, self.is_lost = source.info, False
             self._opened.set()
+            if self._on_open:
+                self._on_open(source.info)
             try:
                 self._deliver_all(source)
             finally:
                 self._info = source.info  # it may have gained warnings
 
     def _deliver_all(self, source: Source) -> None:
-        deliver = self._deliver_live if source.info.is_live else self._deliver_recorded
+        deliver = self._deliver_live if source.info.is_live else self.queue.put
         first_index = self._next_index
         for frame in source:
             self.captured += 1
@@ -210,15 +212,12 @@ class Capture:
         if self._report:
             self._report(error)
 
-    def _deliver_recorded(self, frame: Frame) -> bool:
-        return (self._clock is None or self._clock.wait_until_due(frame.timestamp_ns)) and self.queue.put(frame)
-
     def _deliver_live(self, frame: Frame) -> bool:
         if self._first_ns is None:
             self._first_ns = frame.timestamp_ns
         if self._config.end_s is not None and frame.timestamp_ns - self._first_ns >= self._config.end_s * 1e9:
             return False
-        if self._clock and self._clock.is_paused:
+        if self._paused.is_set():
             self._skipped += 1 + frame.dropped_before
             return True
         if self._skipped:

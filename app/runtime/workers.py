@@ -1,4 +1,4 @@
-"""The threads behind the viewer: capture, analysis and recognition, and what they hand to the thread that paints.
+"""The threads behind the viewer: capture, analysis, recognition, player, and what they hand to the painting thread.
 
 Nothing here waits for the painting thread: pictures pass through one slot, small records through inboxes.
 """
@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.capture.frame_access import FrameAccess
 from app.config import PipelineConfig, RecognitionConfig, SourceConfig
-from app.datatypes import Candidate, Event, SourceInfo, SpotState, StepResult
+from app.datatypes import Candidate, Event, Frame, SourceInfo, SpotState, StepResult
 from app.errors import MmnetError
 from app.runtime.capture import Capture, import_lock, open_any_source
 from app.runtime.channels import Inbox, Mailbox
 from app.runtime.metrics import LatencyWindow, Percentiles, RateMeter, memory_mib
-from app.runtime.playback import PlaybackClock
+from app.runtime.player import Player
+from app.runtime.track import ResultTrack, unanalysed
 
 if TYPE_CHECKING:
     from app.capture.source import Source
@@ -33,7 +35,10 @@ logger = logging.getLogger("mmnet.runtime")
 
 
 class RunState(StrEnum):
-    """Where a run is; ENDED also after an error, which is then in `faults`. LOST: waiting for the source to return."""
+    """Where a run is; ENDED also after an error, which is then in `faults`. LOST: waiting for the source to return.
+
+    A recording that was played to its end and is analysed whole has ENDED, and can be played again all the same.
+    """
 
     OPENING = "opening"
     RUNNING = "running"
@@ -122,10 +127,12 @@ def _build_recogniser(config: RecognitionConfig) -> Recogniser:
 
 
 class LiveAnalysis:
-    """One run over one source: `start`, read the channels as often as you like, `stop`.
+    """One run over one source: `start`, `take` what is to be shown, read the channels, `stop`.
+
+    A live source is shown as it is analysed. A recording is analysed as fast as it goes, and played beside that by
+    `player`.
 
     Channels for the painting thread:
-        newest: the newest StepResult (with its frame), older ones are replaced;
         motion: one MotionPoint per analysed frame;
         announced: candidates at their apex, not decided yet;
         events, rejected: recognised events and the candidates that a gate refused;
@@ -143,7 +150,6 @@ class LiveAnalysis:
         build_recogniser: Callable[[RecognitionConfig], Recogniser] = _build_recogniser,
     ) -> None:
         self.spec = spec
-        self.newest: Mailbox[StepResult] = Mailbox()
         self.motion: Inbox[MotionPoint] = Inbox()
         self.announced: Inbox[Candidate] = Inbox()
         self.events: Inbox[Event] = Inbox()
@@ -152,9 +158,20 @@ class LiveAnalysis:
         self.recognition: RecognitionStatus | None = None
         self._config = pipeline_config
         self._build_pipeline, self._build_recogniser = build_pipeline, build_recogniser
-        self._clock = PlaybackClock()
+        self._newest: Mailbox[StepResult] = Mailbox()
+        self._track = ResultTrack()
+        self._player = Player(lambda: FrameAccess(spec, source_config, opener), report=self._report_player)
+        self._bare: Frame | None = None  # shown before it was analysed
+        self._analysed_ns: int | None = None
+        self._paused = threading.Event()
         self._capture = Capture(
-            spec, source_config, clock=self._clock, opener=opener, report=self._report_capture, returns=True
+            spec,
+            source_config,
+            paused=self._paused,
+            opener=opener,
+            report=self._report_capture,
+            on_open=self._begin,
+            returns=True,
         )
         self._wishes: queue.SimpleQueue[Callable[[Pipeline], None]] = queue.SimpleQueue()
         self._candidates: queue.SimpleQueue[Candidate | None] = queue.SimpleQueue()
@@ -171,25 +188,58 @@ class LiveAnalysis:
         for thread in self._threads:
             thread.start()
 
+    def take(self) -> StepResult | None:
+        """What is to be shown now; None while that is what was taken last.
+
+        Of a recording, a frame may come twice: before it is analysed, with the quality `track.NOT_ANALYSED`, and after.
+        """
+        if self.player is None:
+            return self._newest.take()
+        frame = self.player.take() or self._bare
+        if frame is None:
+            return None
+        result = self._track.result_for(frame)
+        if result is None and frame is self._bare:
+            return None
+        self._bare = frame if result is None else None
+        return result or unanalysed(frame)
+
     def pause(self) -> None:
         """Recordings stop where they are; a live source goes on, unanalysed, and the pause becomes a gap."""
-        self._clock.pause()
+        self._paused.set()
+        self._player.pause()
 
     def resume(self) -> None:
-        self._clock.resume()
+        self._paused.clear()
+        self._player.play()
 
     @property
     def is_paused(self) -> bool:
-        return self._clock.is_paused
+        return self._paused.is_set() if self.player is None else not self.player.is_playing
 
     @property
     def speed(self) -> float:
         """Of a recording, media seconds per second."""
-        return self._clock.speed
+        return self._player.speed
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        self._clock.speed = speed
+        self._player.set_speed(speed)
+
+    @property
+    def player(self) -> Player | None:
+        """What plays the recording; None for a live source, and until the source is open."""
+        return self._player if self.info is not None and not self.info.is_live else None
+
+    @property
+    def analysed_ns(self) -> int | None:
+        """Media time of the newest analysed frame; None before the first."""
+        return self._analysed_ns
+
+    @property
+    def is_analysed(self) -> bool:
+        """Whether the analysis is over."""
+        return not (self._capture.is_alive or any(thread.is_alive() for thread in self._threads))
 
     def follow(self, x_px: float, y_px: float) -> None:
         """Track the face at this place of the picture instead, from the next frame on."""
@@ -213,7 +263,7 @@ class LiveAnalysis:
     @property
     def is_alive(self) -> bool:
         """Whether any of the threads still runs."""
-        return self._capture.is_alive or any(thread.is_alive() for thread in self._threads)
+        return not self.is_analysed or self._player.is_alive
 
     @property
     def state(self) -> RunState:
@@ -223,7 +273,9 @@ class LiveAnalysis:
             return RunState.OPENING
         if self._capture.is_lost:
             return RunState.LOST
-        return RunState.PAUSED if self.is_paused else RunState.RUNNING
+        if not self.is_paused:
+            return RunState.RUNNING
+        return RunState.ENDED if self.player and self.player.is_at_end and self.is_analysed else RunState.PAUSED
 
     def figures(self) -> Figures:
         """Speed and losses now; cheap enough for several calls a second."""
@@ -242,6 +294,7 @@ class LiveAnalysis:
         """Tell every thread to end, without waiting for any of them."""
         self._stopping.set()
         self._capture.request_stop()
+        self._player.request_stop()
 
     def stop(self, timeout_s: float = 1.5) -> tuple[str, ...]:
         """End the run. Returns the names of threads that are still busy after `timeout_s` (in a driver, mostly)."""
@@ -253,6 +306,8 @@ class LiveAnalysis:
                 thread.join(max(0.0, deadline_s - time.monotonic()))
             if thread.is_alive():
                 late.append(thread.name)
+        if not self._player.join(max(0.0, deadline_s - time.monotonic())):
+            late.append("player")
         if late:
             logger.warning("still busy after %.1f s: %s", timeout_s, ", ".join(late))
         return tuple(late)
@@ -261,8 +316,6 @@ class LiveAnalysis:
         try:
             with self._reporting("analysis"), self._build_pipeline(self._config) as pipeline:
                 for frame in self._capture.queue:
-                    if not self._clock.wait_while_paused():
-                        break
                     while not self._wishes.empty():
                         self._wishes.get()(pipeline)
                     self._publish(pipeline.step(frame))
@@ -296,7 +349,11 @@ class LiveAnalysis:
                 self.rejected.put(candidate)
             else:
                 self._candidates.put(candidate)
-        self.newest.put(result)
+        if self.player is None:
+            self._newest.put(result)
+        else:
+            self._track.put(result)
+        self._analysed_ns = result.frame.timestamp_ns
 
     def _recognise(self) -> None:
         with contextlib.ExitStack() as stack:
@@ -314,6 +371,14 @@ class LiveAnalysis:
                     prediction = recogniser.recognise(candidate) if recogniser else None
                 # A network that fails leaves spotting working: the event is kept, without a class.
                 self.events.put(Event(event_count, candidate, prediction))
+
+    def _begin(self, info: SourceInfo) -> None:
+        if not (info.is_live or self._stopping.is_set()):
+            self._player.start()
+
+    def _report_player(self, error: Exception) -> None:
+        if not self._stopping.is_set():
+            self.faults.put(Fault("player", error))
 
     def _report_capture(self, error: Exception) -> None:
         if not self._stopping.is_set():

@@ -143,10 +143,10 @@ class FaceView(QWidget):
     def _paint_state(self, painter: QPainter, picture: QRectF, result: StepResult) -> None:
         """One line at the lower edge of the picture: what the spotter does, or why it cannot and what would help."""
         words, colour, scale = SPOT_STATES[result.state], theme.DARK.text, 1.0
-        if result.face is None:
-            words, colour, scale = reason_in_words("no face"), theme.DARK.warning, 1.2
-        elif result.quality is not None and not result.quality.is_usable:
+        if result.quality is not None and not result.quality.is_usable:
             words, colour, scale = reason_in_words(result.quality.reason), theme.DARK.warning, 1.2
+        elif result.face is None:
+            words, colour, scale = reason_in_words("no face"), theme.DARK.warning, 1.2
         elif result.face.face_count > 1:
             words += f" · {result.face.face_count} faces: click one to follow it"
         middle = QPointF(picture.center().x(), picture.bottom() - 26)

@@ -41,7 +41,8 @@ class Workspace(QObject):
 
     Signals:
         opening(spec): a source begins, everything of the one before is forgotten.
-        stepped(StepResult): the newest result, at most thirty a second.
+        stepped(StepResult): what is to be shown, at most thirty a second: the newest result, of a recording the played
+            frame (not analysed yet: without a face, its quality says so).
         motion_added(list of MotionPoint): one per analysed frame.
         announced(Candidate): a movement has passed its apex and is not decided yet.
         event_added(Event), candidate_withdrawn(Candidate): it is decided.
@@ -148,7 +149,7 @@ class Workspace(QObject):
     def toggle_pause(self) -> None:
         if self.run is None:
             return
-        if self.run.state is RunState.ENDED:
+        if not self.run.is_alive:
             self.restart()
         elif self.run.is_paused:
             self.run.resume()
@@ -194,19 +195,25 @@ class Workspace(QObject):
         self._ticks += 1
         for fault in run.faults.take_all():
             self._tell_fault(fault)
-        if (result := run.newest.take()) is not None:
-            if self._origin_ns is None:
-                self._origin_ns = result.frame.timestamp_ns if self.is_live else 0
-            self.newest = result
-            self.stepped.emit(result)
-            if not self._is_settled and run.recognition is not None:
-                self._is_settled = True
-                self.settled.emit()
+        self.show_newest()
+        if not self._is_settled and self.newest is not None and run.recognition is not None:
+            self._is_settled = True
+            self.settled.emit()
         if self._ticks % RESULTS_EVERY == 0:
             self._tell_results(run)
         if self._ticks % FIGURES_EVERY == 0:
             self._tell_figures(run)
         self._tell_state()
+
+    def show_newest(self) -> None:
+        """Tell of the picture that is to be shown, when it is another one than before."""
+        run = self.run
+        if run is None or (result := run.take()) is None:
+            return
+        if self._origin_ns is None:
+            self._origin_ns = result.frame.timestamp_ns if self.is_live else 0
+        self.newest = result
+        self.stepped.emit(result)
 
     def _begin_next(self) -> None:
         if self._next is None:
