@@ -298,7 +298,7 @@ class TestFaults:
     def test_a_fault_of_the_pipeline_reaches_the_reporter(self, qtbot, opened, caplog):
         error = KeyError("brow")
         view, made, reports = opened(source={"count": 1000}, pipeline={"fails_at": 5, "error": error})
-        qtbot.waitUntil(lambda: reports, timeout=5000)
+        qtbot.waitUntil(lambda: bool(reports), timeout=5000)
         assert reports == [(error, "analysis")]
         assert "analysis" in view.page.messages.texts["source"]
         qtbot.waitUntil(lambda: view.page.face_view.result.frame.index > 10, timeout=5000)  # it can still be looked at
