@@ -193,6 +193,11 @@ def test_each_eye_shuts_by_itself(animator: FaceAnimator, landmarks_px: np.ndarr
     assert not changed[filled(landmarks_px, topology.RIGHT_EYE)].any()
 
 
+def test_nothing_pops_when_lids_eyeballs_or_lips_begin_to_move(animator: FaceAnimator) -> None:
+    for begun in (animator.render({"5": 2e-4, "7": 2e-4, "25": 2e-4}), animator.render({}, gaze_deg=(0.1, -0.1))):
+        assert cv2.absdiff(begun, animator.image_bgr).max() <= 6
+
+
 @pytest.mark.parametrize(("gaze_deg", "axis"), [((12, 0), 0), ((-12, 0), 0), ((0, 12), 1), ((0, -12), 1)])
 def test_irises_turn_and_the_skin_beside_them_does_not(
     animator: FaceAnimator, landmarks_px: np.ndarray, gaze_deg: tuple[float, float], axis: int

@@ -100,7 +100,7 @@ class FaceAnimator:
                 {"12": 0.02, "4L": 0.01}; a side is the person's own.
             smile: share of the way to the person's own smile, 0–1; above about 0.3 teeth would be missed.
             eye_closure: 0 as in the portrait, 1 shut; of both eyes, or of the right and the left.
-            gaze_deg: turn of the eyeballs to picture right and down, up to about 20.
+            gaze_deg: turn of the eyeballs to picture right and down, up to about 20 across and 10 up and down.
             turn_deg: change of the head's yaw and pitch up to about 8, signed as in HeadPose; its outline stays.
             crease_gain: strength of the creases, 1 as in the tables.
             anatomy: how this face's muscles differ from the tables.

@@ -18,7 +18,7 @@ _LOWER_FOLD = 0.06  # standard deviation of what moves below it
 _LID_LIFT = 0.1  # share of a blink that the lower lid takes
 _LASHES = 0.008  # of a lid's margin below its landmarks, which lie on the lash line
 _WET_RIM = 0.016  # height of the lower lid's margin, which neither turns with the eyeball nor covers it
-_OVERLAP = 0.012  # of the upper lid of a shut eye over the lower one
+_OVERLAP = 0.02  # of the upper lid of a shut eye over the lower one
 _SOFT_CELLS = 1.0  # of the lids' margins
 _SAMPLED = (0.15, 0.75)  # share of the opening, from lid to lid, that tells the colour of what the lids hide
 _SHADE = 0.88  # brightness of what the upper lid hid, of what is seen
@@ -92,7 +92,9 @@ class Eye:
         upper, lower = self._at(position)
         down = above * upper_travel * unfolded + below * lower_travel * fade
         rim = self._lower - _WET_RIM * self._bell
-        turns = ball * np.clip((rim - height) / self._soft + 1, 0, 1)
+        # Within a cell of a margin, skin and eyeball mix: this must set in as gently as the movement.
+        travel = abs(upper_lid) + abs(lower_lid) + closure * float(gap.max()) + float(np.hypot(*turn))
+        turns = min(1.0, travel / float(self._soft)) * ball * np.clip((rim - height) / self._soft + 1, 0, 1)
         lower = np.maximum(lower - _WET_RIM * self._bell, upper)
         down += turns * (height - np.minimum(np.maximum(seen, upper), lower))
         field += down[..., None] * self._down + (turns * across_ball)[..., None] * self._along
