@@ -35,7 +35,7 @@ FORMATS = {
     "srt": Format(".srt", "SubRip subtitles"),
     "clips": Format("", "a video (mp4) of each event"),
     "gif": Format("", "an animated picture of each event"),
-    "magnified": Format("", "a video of each event's aligned face, its movement enlarged"),
+    "magnified": Format("", "a slow video (mp4) of each event's face beside itself with its movement enlarged"),
     "report": Format(".html", "a page to print: pictures, timeline, table, provenance"),
     "manifest": Format("", "frames and table for `mmnet prepare manifest`"),
 }

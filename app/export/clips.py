@@ -12,28 +12,38 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from app.datatypes import Frame
 from app.errors import SessionError
+from app.evidence.magnification import Magnifier
 from app.export.medium import TIME_TOLERANCE_S, blurred, medium_frames
 from app.export.reviewed import Reviewed
+from app.pipeline import Pipeline
 from app.session.records import SessionEvent, SessionFrame
 
 MARGIN_S = 0.5  # before the onset and after the offset
-_GIF_SLOWNESS = 4  # a movement of 200 ms takes nearly a second
+SLOWNESS = 4  # a movement of 200 ms takes nearly a second
+MAGNIFICATION = 8.0
 _GIF_SIDE_PX = 240
 _GIF_MIN_MS = 20  # what players show at least
 _TIME_BASE = Fraction(1, 1_000_000)
 
 
 def write_clips(reviewed: Reviewed, folder: Path, *, kind: str, is_blurred: bool = False) -> None:
-    """Write event-N.mp4 ("clips") or event-N.gif ("gif": the face, four times slower) of every kept event.
+    """Write a picture file of every kept event, event-N.mp4 or event-N.gif.
+
+    Args:
+        kind: "clips" for the frames as they were; "gif" for the face, four times slower; "magnified" for the aligned
+            face, four times slower, beside itself with its movement enlarged.
 
     Raises:
-        SessionError: there is no event, or the medium is not there.
+        SessionError: there is no event, the medium is not there, or a magnified face should be blurred.
         OSError: the folder cannot be written.
     """
     if not reviewed.kept:
         raise SessionError(f"{reviewed.session.name} has no event to make a clip of.")
-    write = _write_gif if kind == "gif" else _write_video
+    if kind == "magnified" and is_blurred:
+        raise SessionError("A face that is made unrecognisable has no movement left to enlarge: export plain clips.")
+    write = {"clips": _write_video, "gif": _write_gif, "magnified": _write_magnified}[kind]
     suffix = "gif" if kind == "gif" else "mp4"
     made = folder.with_name(folder.name + ".part")
     shutil.rmtree(made, ignore_errors=True)
@@ -88,6 +98,24 @@ def _write_video(path: Path, images: Sequence[np.ndarray], seconds: Sequence[flo
         container.mux(stream.encode())
 
 
+def _write_magnified(path: Path, images: Sequence[np.ndarray], seconds: Sequence[float]) -> None:
+    times_ns = [round(second * 1e9) for second in seconds]
+    with Pipeline() as pipeline:
+        results = [pipeline.step(Frame(n, t, image)) for n, (t, image) in enumerate(zip(times_ns, images, strict=True))]
+    found = [
+        (result.crop.image_bgr, second)
+        for result, second in zip(results, seconds, strict=True)
+        if result.motion is not None and result.crop is not None
+    ]
+    if not found:
+        raise SessionError(f"No usable face is seen in {path.stem}: it cannot be enlarged.")
+    crops_bgr = [crop_bgr for crop_bgr, _ in found]
+    # The clip begins half a second before the onset: its first face is at rest.
+    magnifier = Magnifier(crops_bgr[0], crops_bgr)
+    pairs = [np.hstack((crop, magnifier.frame(n, MAGNIFICATION))) for n, crop in enumerate(crops_bgr)]
+    _write_video(path, pairs, [second * SLOWNESS for _, second in found])
+
+
 def _write_gif(path: Path, images: Sequence[np.ndarray], seconds: Sequence[float]) -> None:
     scale = min(1.0, _GIF_SIDE_PX / max(images[0].shape[:2]))
     pictures = []
@@ -98,7 +126,7 @@ def _write_gif(path: Path, images: Sequence[np.ndarray], seconds: Sequence[float
     palette = pictures[0].quantize(256)
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     steps_ms = [*np.diff(seconds) * 1000, 1000 / 30]
-    durations = [max(_GIF_MIN_MS, round(float(step_ms) * _GIF_SLOWNESS)) for step_ms in steps_ms]
+    durations = [max(_GIF_MIN_MS, round(float(step_ms) * SLOWNESS)) for step_ms in steps_ms]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
 
 
