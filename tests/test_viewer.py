@@ -86,9 +86,8 @@ class TestRecording:
         assert view.page.position.text() == "0:00.6 / 0:00.7"
         rows = view.page.event_list.events
         assert [rows.index(i).data(Qt.ItemDataRole.UserRole).event.event_id for i in range(rows.rowCount())] == [2, 1]
-        assert view.page.events_heading.text() == "Events 2"
-        assert view.page.not_counted.text() == "Not counted: blink 2 · too long 1"
-        assert "the eyes closed" in view.page.not_counted.toolTip()
+        assert view.page.counts.text() == "2 events · not counted: blink 2 · too long 1"
+        assert "the eyes closed" in view.page.counts.toolTip()
         assert view.page.motion_plot.span_count == 5
         assert reports == []
         assert view.page.messages.texts == {}

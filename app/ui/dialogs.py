@@ -62,17 +62,16 @@ class KeySheet(QDialog):
         groups: dict[str, list[Command]] = {}
         for command in commands:
             groups.setdefault(command.menu, []).append(command)
-        line_counts = [len(group) + 2 for group in groups.values()]
         outer = QHBoxLayout(self)
         outer.setContentsMargins(24, 20, 24, 20)
         outer.setSpacing(40)
-        grids: list[QGridLayout] = []
+        heights = [len(group) + 2 for group in groups.values()]
+        # Columns as even as the order of the menus allows.
+        first = min(range(1, len(heights) + 1), key=lambda n: max(sum(heights[:n]), sum(heights[n:])), default=0)
         for number, (menu, group) in enumerate(groups.items()):
-            if not grids or (sum(line_counts[: number + 1]) > sum(line_counts) / 2 and len(grids) < 2):
-                grids.append(self._new_column(outer))
-            self._add_group(grids[-1], menu, group)
-        for grid in grids:
-            grid.setRowStretch(grid.rowCount(), 1)
+            if number in (0, first):
+                grid = self._new_column(outer)
+            self._add_group(grid, menu, group)
 
     @staticmethod
     def _new_column(outer: QHBoxLayout) -> QGridLayout:
@@ -80,6 +79,7 @@ class KeySheet(QDialog):
         grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(6)
         grid.setColumnStretch(1, 1)
+        grid.setAlignment(Qt.AlignmentFlag.AlignTop)
         outer.addLayout(grid)
         return grid
 

@@ -14,7 +14,7 @@ from app.ui.pixels import image_of
 from app.ui.words import candidate_figures, clock, consistent_with, regions_in_words
 
 _KEPT = 200  # events with their pictures, about 0.5 MB each
-_PADDING, _PICTURE, _CAPTION = 10, 100, 16
+_PADDING, _PICTURE, _CAPTION = 10, 84, 16
 _BAR_HEIGHT, _BAR_GAP = 16, 6
 _TEXT_LINES = 5  # two of title, one of figures, two of regions
 

@@ -160,7 +160,9 @@ class SettingsDialog(QDialog):
         reset.clicked.connect(
             lambda: self._show(Settings(is_notice_seen=self._settings.is_notice_seen, recent=self._settings.recent))
         )
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        buttons = QDialogButtonBox()
+        buttons.addButton("OK", QDialogButtonBox.ButtonRole.AcceptRole).setDefault(True)
+        buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         return row(imported, exported, reset, None, buttons)

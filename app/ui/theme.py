@@ -104,6 +104,7 @@ QLabel { color: $text; }
 QLabel#title { font-size: ${title_pt}pt; font-weight: 600; }
 QLabel#heading { font-weight: 600; }
 QLabel#muted { color: $muted; }
+QLabel:disabled, QLabel#heading:disabled, QLabel#muted:disabled { color: $disabled; }
 QLabel#alarm { color: $alarm; font-weight: 600; }
 QLabel#badge { border-radius: 4px; padding: 2px 8px; font-weight: 600; background: $raised; color: $muted; }
 QLabel#badge[tone="live"] { background: $alarm; color: $on_alarm; }
@@ -132,6 +133,8 @@ QFrame#card { background: $panel; border: 1px solid $line; border-radius: 6px; }
 QComboBox, QSpinBox, QDoubleSpinBox, QLineEdit {
     background: $raised; color: $text; border: 1px solid $line; border-radius: 5px; padding: 4px 8px;
 }
+QComboBox { padding-right: 24px; }
+QComboBox::drop-down { border: none; width: 22px; }
 QComboBox:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QLineEdit:disabled { color: $disabled; }
 QComboBox QAbstractItemView { background: $panel; color: $text; border: 1px solid $line; }
 QListView, QTableView { background: $panel; border: 1px solid $line; border-radius: 6px; outline: none; }
@@ -142,7 +145,7 @@ QTabWidget::pane { border: 1px solid $line; border-radius: 6px; background: $pan
 QTabBar::tab { background: transparent; color: $muted; padding: 6px 14px; border-bottom: 2px solid transparent; }
 QTabBar::tab:selected { color: $text; border-bottom-color: $accent; }
 QDockWidget { color: $text; font-weight: 600; }
-QDockWidget::title { background: $background; padding: 5px 10px; }
+QDockWidget::title { background: $background; padding: 6px 4px 4px 4px; }
 QMainWindow::separator { background: transparent; width: 6px; height: 6px; }
 QMainWindow::separator:hover { background: $accent; }
 QSplitter::handle { background: transparent; }

@@ -88,7 +88,6 @@ class MainWindow(QMainWindow):
         self._build_transport()
         self._listen()
         self._show_state()
-        self._default_layout = self.page.layout_state()
         self.start_page.show_recent(settings.recent)
         self._watch = watch or CameraWatch()
         self._watch.start()
@@ -277,7 +276,7 @@ class MainWindow(QMainWindow):
         commands.separate("View")
         for dock in self.page.panels.values():
             commands.menu("View").addAction(dock.toggleViewAction())
-        commands.add("View", "Default layout", (), "Put all panels where they were", self._reset_layout)
+        commands.add("View", "Default layout", (), "Put all panels where they belong", self.page.reset_layout)
         commands.separate("View")
         commands.add("View", "Light or dark", "Ctrl+T", "Switch between light and dark", self._switch_theme)
         commands.add("View", "Full screen", "F11", "Full screen", self._toggle_full_screen)
@@ -316,9 +315,6 @@ class MainWindow(QMainWindow):
         layout = self.preferences.settings.layout
         self.restoreGeometry(QByteArray.fromBase64(layout.get("window", "").encode("ascii", "ignore")))
         self.page.restore_layout(QByteArray.fromBase64(layout.get("panels", "").encode("ascii", "ignore")))
-
-    def _reset_layout(self) -> None:
-        self.page.restore_layout(self._default_layout)
 
     def _save_layout(self) -> None:
         states = {"window": self.saveGeometry(), "panels": self.page.layout_state()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QByteArray, Qt
+from PyQt6.QtCore import QByteArray, Qt, QTimer
+from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
 
 from app.config import PipelineConfig
@@ -19,6 +20,7 @@ from app.ui.motion_plot import MotionPlot, legend
 from app.ui.words import clock, rejection_meanings, rejections_in_words
 from app.ui.workspace import Workspace
 
+_RIGHT_PX, _BOTTOM_PX = 430, 200
 LAYOUT_VERSION = 1  # a layout saved by another version is not taken
 
 
@@ -43,23 +45,39 @@ class WorkPage(QMainWindow):
         set_tone(self.spotting_badge, "SPOTTING ONLY", "warning")
         self.source_name, self.source_details = label("heading"), label("muted")
         self.position = label("muted")
-        self.events_heading, self.not_counted = label("heading", "Events"), label("muted")
-        self.not_counted.setWordWrap(True)
+        self.counts = label("muted")
+        self.counts.setWordWrap(True)
         self.transport = row()
         self.live = LiveControls(workspace)
         self.log = LogPanel()
         self.panels: dict[str, QDockWidget] = {}
+        self._homes: dict[str, tuple[Qt.DockWidgetArea, bool]] = {}
+        self._is_placed = False
         self._build()
         self._listen()
 
-    def add_panel(self, name: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
-        """A panel that the user can move, float and close; its place is remembered under `name`."""
+    def add_panel(self, name: str, widget: QWidget, area: Qt.DockWidgetArea, *, is_open: bool = True) -> QDockWidget:
+        """A panel that the user can move, float and close; its place is remembered under `name`.
+
+        It begins at `area`, below or beside those that are there already.
+        """
         dock = QDockWidget(name, self)
         dock.setObjectName(name)
         dock.setWidget(widget)
-        self.addDockWidget(area, dock)
         self.panels[name] = dock
+        self._homes[name] = (area, is_open)
         return dock
+
+    def reset_layout(self) -> None:
+        """Put every panel where it was at the first start."""
+        for name, dock in self.panels.items():
+            area, is_open = self._homes[name]
+            dock.setFloating(False)
+            self.addDockWidget(area, dock)
+            dock.setVisible(is_open)
+        self.tabifyDockWidget(self.panels["Timeline"], self.panels["Log"])
+        self.resizeDocks([self.panels["Events"]], [_RIGHT_PX], Qt.Orientation.Horizontal)
+        self.resizeDocks([self.panels["Timeline"]], [_BOTTOM_PX], Qt.Orientation.Vertical)
 
     def layout_state(self) -> QByteArray:
         """Where the panels are."""
@@ -67,7 +85,15 @@ class WorkPage(QMainWindow):
 
     def restore_layout(self, state: QByteArray) -> bool:
         """Put the panels where they were; False when `state` cannot be understood."""
-        return self.restoreState(state, LAYOUT_VERSION)
+        self._is_placed = self.restoreState(state, LAYOUT_VERSION)
+        return self._is_placed
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        if not self._is_placed:
+            self._is_placed = True
+            # Sizes are taken only from a page that has its own size.
+            QTimer.singleShot(0, self.reset_layout)
 
     # Building
 
@@ -88,11 +114,9 @@ class WorkPage(QMainWindow):
         )
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         self.add_panel("Timeline", self._timeline(), Qt.DockWidgetArea.BottomDockWidgetArea)
+        self.add_panel("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea, is_open=False)
         self.add_panel("Events", self._events(), Qt.DockWidgetArea.RightDockWidgetArea)
-        self.add_panel("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea).hide()
-        self.tabifyDockWidget(self.panels["Timeline"], self.panels["Log"])
-        self.resizeDocks([self.panels["Events"]], [430], Qt.Orientation.Horizontal)
-        self.resizeDocks([self.panels["Timeline"]], [190], Qt.Orientation.Vertical)
+        self.reset_layout()
 
     def _timeline(self) -> QWidget:
         panel = QWidget()
@@ -107,10 +131,9 @@ class WorkPage(QMainWindow):
     def _events(self) -> QWidget:
         panel = QWidget()
         layout: QVBoxLayout = column(panel, margins=(0, 0, 10, 8))
-        layout.addWidget(self.events_heading)
         layout.addWidget(self.event_list, 1)
-        layout.addWidget(self.not_counted)
-        panel.setMinimumWidth(380)
+        layout.addWidget(self.counts)
+        panel.setMinimumWidth(320)
         return panel
 
     # Showing
@@ -171,10 +194,10 @@ class WorkPage(QMainWindow):
 
     def _show_counts(self) -> None:
         count, withdrawn = self._workspace.event_count, self._workspace.withdrawn_counts
-        self.events_heading.setText(f"Events {count}" if count else "Events")
         words = rejections_in_words(withdrawn)
-        self.not_counted.setText(f"Not counted: {words}" if words else "")
-        self.not_counted.setToolTip(rejection_meanings(withdrawn) if words else "")
+        found = f"{count} event{'s' if count != 1 else ''}" if count or words else ""
+        self.counts.setText(f"{found} · not counted: {words}" if words else found)
+        self.counts.setToolTip(rejection_meanings(withdrawn) if words else "")
 
     def show_state(self) -> None:
         """LIVE, PLAYING, PAUSED …, and what the empty list of events waits for."""
