@@ -16,7 +16,8 @@ _REACH = 0.32  # of the box around an eye's middle
 _UPPER_FOLD = 0.14  # height of the skin above the eye that a blink unfolds, iod
 _LOWER_FOLD = 0.06  # standard deviation of what moves below it
 _LID_LIFT = 0.1  # share of a blink that the lower lid takes
-_LASHES = 0.008  # of a lid's margin below its landmarks, which lie on the lash line
+# Of the upper and the lower lid's margin below their landmarks, which lie on the lash lines.
+_LASHES = np.array([[0.006], [0.01]])
 _WET_RIM = 0.016  # height of the lower lid's margin, which neither turns with the eyeball nor covers it
 _OVERLAP = 0.02  # of the upper lid of a shut eye over the lower one
 _SOFT_CELLS = 1.0  # of the lids' margins
@@ -56,7 +57,7 @@ class Eye:
         iris = (grid.points[[centre, *rim]] - self._middle) @ self._axes.T
         self._iris = iris[0]
         self._iris_radius = float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
-        self._white_bgr, self._iris_bgr = self._colours(grid, image_bgr)
+        self._white_bgr, self._iris_bgr, self._lash_bgr = self._colours(grid, image_bgr)
 
     def move(
         self, field: np.ndarray, closure: float, upper_lid: float, lower_lid: float, gaze_deg: tuple[float, float]
@@ -99,11 +100,18 @@ class Eye:
         down += turns * (height - np.minimum(np.maximum(seen, upper), lower))
         field += down[..., None] * self._down + (turns * across_ball)[..., None] * self._along
         hidden = turns * np.clip(np.maximum(upper - seen, seen - lower) / self._soft, 0, 1)
-        shown = support(hidden > 0.01)
-        if not hidden[shown].size:
+        # Where lids have met, the warp jumps from one to the other: lashes lie over that line.
+        left_open = gap + lower_travel - upper_travel
+        line = np.exp(-(((height - self._upper - upper_travel) / (1.5 * self._soft)) ** 2))
+        lashes = line * np.clip(1 - left_open / (2 * self._soft), 0, 1) * np.clip((gap - left_open) / self._soft, 0, 1)
+        alpha = np.maximum(hidden, lashes)
+        shown = support(alpha > 0.01)
+        if not alpha[shown].size:
             return None
         box = tuple(slice(a.start + b.start, a.start + b.stop) for a, b in zip(self.box, shown, strict=True))
-        return Paint(box, hidden[shown], self._hidden_bgr(position[shown], seen[shown]))
+        colour = self._hidden_bgr(position[shown], seen[shown])
+        is_lash = (lashes > hidden)[shown][..., None]
+        return Paint(box, alpha[shown], np.where(is_lash, self._lash_bgr, colour))
 
     def _across(self, turn: float) -> np.ndarray:
         """Displacement of the eyeball across, (h, w): the iris moves as it is, the white beside it gives way."""
@@ -132,13 +140,17 @@ class Eye:
         colour = white * (1 - iris) + iris * self._iris_bgr
         return (np.where(height < self._iris[1], _SHADE, 1)[..., None] * colour).astype(np.float32)
 
-    def _colours(self, grid: FaceGrid, image_bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of the white in every column, (columns, 3), and of the iris without glints, (3,)."""
+    def _colours(self, grid: FaceGrid, image_bgr: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Of the white in every column, (columns, 3); of the iris without glints and of the lashes, (3,) float32."""
+
+        def seen_at(height: np.ndarray) -> np.ndarray:
+            points = np.dstack([np.broadcast_to(self._columns, height.shape), height]) @ self._axes + self._middle
+            at = grid.in_portrait(points.reshape(-1, 2)).astype(np.float32).reshape(*height.shape, 2)
+            return cv2.remap(image_bgr, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+
         share = np.linspace(*_SAMPLED, 8)[:, None]
-        height = (1 - share) * self._margins[0] + share * self._margins[1]
-        points = np.dstack([np.broadcast_to(self._columns, height.shape), height]) @ self._axes + self._middle
-        at = grid.in_portrait(points.reshape(-1, 2)).astype(np.float32).reshape(*height.shape, 2)
-        seen = cv2.remap(image_bgr, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        seen = seen_at((1 - share) * self._margins[0] + share * self._margins[1])
+        lid = seen_at(self._margins[0] + np.linspace(-0.03, 0.01, 5)[:, None])
         from_iris = np.abs(self._columns - self._iris[0]) / self._iris_radius
         # Near the corners there is skin, near the iris its edge.
         is_white = (from_iris > 1.2) & (np.abs(self._columns) < 0.8 * self._half_width)
@@ -146,4 +158,6 @@ class Eye:
         if is_white.any():
             known = self._columns[is_white]
             white = np.column_stack([np.interp(self._columns, known, channel[is_white]) for channel in white.T])
-        return white, np.percentile(seen[:, from_iris < 0.8].reshape(-1, 3), 35, axis=0)
+        iris = np.percentile(seen[:, from_iris < 0.8].reshape(-1, 3), 35, axis=0)
+        lash = np.percentile(lid.reshape(-1, 3), 20, axis=0)
+        return white, iris.astype(np.float32), lash.astype(np.float32)
