@@ -300,6 +300,8 @@ def test_unknown_units_and_unsuitable_landmarks_are_refused(landmarks_px: np.nda
     image_bgr, _ = demo_portrait()
     with pytest.raises(FaceError, match="no action unit '99'"):
         FaceAnimator(image_bgr, landmarks_px).render({"99": 0.02})
+    with pytest.raises(FaceError, match="no action unit '12R'"):
+        FaceAnimator(image_bgr, landmarks_px).render({"12RL": 0.02})
     with pytest.raises(FaceError, match="478, 3"):
         FaceAnimator(image_bgr, landmarks_px[:468])
     with pytest.raises(FaceError, match="20 px"):

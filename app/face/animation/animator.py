@@ -98,7 +98,7 @@ class FaceAnimator:
         Args:
             action_units: peak displacement of each active unit as a fraction of the inter-ocular distance, e.g.
                 {"12": 0.02, "4L": 0.01}; a side is the person's own.
-            smile: share of the way to the person's own smile, 0–1; above about 0.3 teeth would be missed.
+            smile: share of the way to the person's own smile; up to about 0.3 it follows the landmarks closely.
             eye_closure: 0 as in the portrait, 1 shut; of both eyes, or of the right and the left.
             gaze_deg: turn of the eyeballs to picture right and down, up to about 20 across and 10 up and down.
             turn_deg: change of the head's yaw and pitch up to about 8, signed as in HeadPose; its outline stays.
@@ -169,7 +169,7 @@ class FaceAnimator:
         """Unit, side and peak of all that moves."""
         active = []
         for name, peak in action_units.items():
-            unit = name.rstrip("RL")
+            unit = name[:-1] if name.endswith(SIDES) else name
             if unit not in ACTION_UNITS:
                 raise FaceError(f"There is no action unit {unit!r}; known are {', '.join(ACTION_UNITS)}.")
             if peak and name != unit:
