@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
+from app.runtime.metrics import Percentiles
 from app.runtime.workers import Figures, RecognitionStatus
 from app.ui.layouts import set_tone
 from app.ui.watchdog import LIMIT_MS, BlockMeter
@@ -14,7 +15,7 @@ _LEFT = {
     "stages": "Milliseconds a frame in each stage, median",
     "losses": "Frames lost: they arrived while the analysis was behind, or the source lost them",
     "queue": "Frames waiting for analysis",
-    "latency": "From the grab of a frame to its result, median and 95th percentile",
+    "latency": "From the grab of a frame to its result, and until it is on the screen: median, 95th percentile",
 }
 _RIGHT = {
     "window": "Longest time that the window kept the user waiting, in the last ten seconds",
@@ -29,6 +30,7 @@ class StatusFigures(QStatusBar):
     def __init__(self, meter: BlockMeter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._meter = meter
+        self._screen: Percentiles | None = None
         self.setSizeGripEnabled(False)
         self._fields: dict[str, QLabel] = {}
         for fields, add in ((_LEFT, self.addWidget), (_RIGHT, self.addPermanentWidget)):
@@ -41,6 +43,7 @@ class StatusFigures(QStatusBar):
 
     def clear_figures(self) -> None:
         """Another source begins."""
+        self._screen = None
         for name in _LEFT:
             self._set(name, "")
 
@@ -48,6 +51,10 @@ class StatusFigures(QStatusBar):
         """Everything that is known now."""
         self.show_figures(figures)
         self.show_recognition(recognition)
+
+    def show_screen(self, screen: Percentiles | None) -> None:
+        """From the grab of a live frame until it was painted."""
+        self._screen = screen
 
     def show_figures(self, figures: Figures) -> None:
         self._set("rate", f"{figures.analysed_fps:.1f} / {figures.captured_fps:.1f} fps")
@@ -62,7 +69,10 @@ class StatusFigures(QStatusBar):
         self._set("losses", f"lost {figures.dropped}", "warning" if figures.dropped else "")
         self._set("queue", f"queue {figures.queued}")
         latency = figures.latency_ms
-        self._set("latency", f"latency {latency.p50_ms:.0f} ms (95 %: {latency.p95_ms:.0f})" if latency else "")
+        words = f"latency {latency.p50_ms:.0f} ms (95 %: {latency.p95_ms:.0f})" if latency else ""
+        if latency and self._screen:
+            words += f" · on screen {self._screen.p50_ms:.0f} ms ({self._screen.p95_ms:.0f})"
+        self._set("latency", words)
         longest_ms, usual_ms = self._meter.percentile_ms(100), self._meter.percentile_ms(99)
         self._set("window", f"window {longest_ms:.0f} ms", "warning" if longest_ms > LIMIT_MS else "")
         self._fields["window"].setToolTip(f"{_RIGHT['window']}: {longest_ms:.0f} ms; 99 %: {usual_ms:.0f} ms")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from app.capture.inputs import IMAGE_SEPARATOR, short_name
 from app.config import PipelineConfig, SourceConfig
 from app.datatypes import SourceInfo
 from app.runtime.devices import CameraChoice, CameraWatch
+from app.runtime.metrics import LatencyWindow
 from app.runtime.workers import LiveAnalysis, RunState
 from app.settings import CameraSettings, Settings
 from app.ui import theme
@@ -69,6 +71,7 @@ class MainWindow(QMainWindow):
         config = settings.pipeline_config(pipeline_config)
         self.workspace = Workspace(SourceConfig(), config, report=report, new_run=new_run, parent=self)
         self.meter = BlockMeter(self)
+        self._on_screen = LatencyWindow()
         self.start_page = StartPage()
         self.page = WorkPage(self.workspace, config)
         self.status = StatusFigures(self.meter)
@@ -149,6 +152,10 @@ class MainWindow(QMainWindow):
         self.start_page.file_wanted.connect(self.choose_file)
         self.start_page.folder_wanted.connect(self.choose_folder)
         workspace.opening.connect(self._begin)
+        self.page.face_view.painted.connect(self._measure_screen)
+        workspace.figures_changed.connect(
+            lambda *_: self.status.show_screen(self._on_screen.percentiles().get("screen"))
+        )
         workspace.figures_changed.connect(self.status.show_run)
         workspace.state_changed.connect(lambda _: self._show_state())
         workspace.info_changed.connect(self._take_info)
@@ -167,6 +174,7 @@ class MainWindow(QMainWindow):
         self._pages.setCurrentWidget(self.page)
         self.setWindowTitle(f"{short_name(spec) or spec} – mmnet")
         self.status.clear_figures()
+        self._on_screen = LatencyWindow()
         for problem in self.preferences.problems:
             self.workspace.noticed.emit("settings", f"Settings: {problem}", "", None)
         self.preferences.problems = ()
@@ -186,6 +194,11 @@ class MainWindow(QMainWindow):
         wanted = self.preferences.settings.source_config(info.label, self.workspace.source_config)
         if wanted != self.workspace.source_config:
             self.workspace.reopen(wanted)
+
+    def _measure_screen(self) -> None:
+        newest = self.workspace.newest
+        if newest is not None and self.workspace.is_live:
+            self._on_screen.add({"screen": (time.perf_counter_ns() - newest.frame.timestamp_ns) / 1e6})
 
     def _tell_baseline(self, restlessness: float) -> None:
         threshold = self.workspace.pipeline_config.spotter.min_displacement_percent

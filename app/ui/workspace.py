@@ -1,6 +1,6 @@
 """What the window knows: one source at a time, its results and what is selected. Widgets listen to it and command it.
 
-It pulls what the threads have ready thirty times a second; nobody pushes anything at it.
+It pulls what the threads have ready sixty times a second; nobody pushes anything at it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from app.datatypes import Candidate, Event, SourceInfo, StepResult
 from app.errors import MmnetError
 from app.runtime.workers import Fault, LiveAnalysis, RecognitionStatus, RunState
 
-TICK_MS = 33
-RESULTS_EVERY, FIGURES_EVERY = 2, 15  # ticks
+TICK_MS = 16
+RESULTS_EVERY, FIGURES_EVERY = 4, 30  # ticks
+_MIN_SHOWN_S = 0.024  # between two pictures: every one of a camera of 30 fps, however unevenly they come
 SILENCE_S = 2.0
 KEPT = 200  # events and withdrawn candidates with their pictures, about 0.5 MB each
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -41,7 +42,7 @@ class Workspace(QObject):
 
     Signals:
         opening(spec): a source begins, everything of the one before is forgotten.
-        stepped(StepResult): what is to be shown, at most thirty a second: the newest result, of a recording the played
+        stepped(StepResult): what is to be shown, at most forty a second: the newest result, of a recording the played
             frame (not analysed yet: without a face, its quality says so).
         motion_added(list of MotionPoint): one per analysed frame.
         announced(Candidate): a movement has passed its apex and is not decided yet.
@@ -91,6 +92,7 @@ class Workspace(QObject):
         self._next: str | None = None  # opened as soon as the run before has let go of its source
         self._next_since_s = 0.0
         self._origin_ns: int | None = None
+        self._shown_s = 0.0
         self._speed = 1.0
         self._warning_count = 0
         self._is_settled = False
@@ -184,7 +186,7 @@ class Workspace(QObject):
         self._next = None
         return self.run.stop() if self.run is not None else ()
 
-    # Once every 33 ms
+    # Once every 16 ms
 
     def tick(self) -> None:
         """Take what the threads have ready and tell of it."""
@@ -195,7 +197,8 @@ class Workspace(QObject):
         self._ticks += 1
         for fault in run.faults.take_all():
             self._tell_fault(fault)
-        self.show_newest()
+        if time.monotonic() - self._shown_s >= _MIN_SHOWN_S:
+            self.show_newest()
         if not self._is_settled and self.newest is not None and run.recognition is not None:
             self._is_settled = True
             self.settled.emit()
@@ -212,7 +215,7 @@ class Workspace(QObject):
             return
         if self._origin_ns is None:
             self._origin_ns = result.frame.timestamp_ns if self.is_live else 0
-        self.newest = result
+        self.newest, self._shown_s = result, time.monotonic()
         self.stepped.emit(result)
 
     def _begin_next(self) -> None:
