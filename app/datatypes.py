@@ -6,6 +6,7 @@ Times are integer nanoseconds: the monotonic clock for live sources, media time 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -185,7 +186,7 @@ class Candidate:
     has_blink: bool
     fps_effective: float  # frame rate around the movement, Hz
     rejection: Rejection | None = None
-    crops: tuple[KeyFrame, ...] = ()
+    crops: Sequence[KeyFrame] = ()
 
     @property
     def rejected_because(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -16,7 +18,7 @@ _ATTENTION_BLUR = 2.0  # cells of the map: its noise is that of the picture
 _FLAT = 1e-4
 
 
-def loop_frames(candidate: Candidate) -> tuple[KeyFrame, ...]:
+def loop_frames(candidate: Candidate) -> Sequence[KeyFrame]:
     """The frames from onset to offset; the three key frames when nothing else was kept."""
     return candidate.crops or (candidate.onset, candidate.apex, candidate.offset)
 

@@ -102,7 +102,10 @@ class RecognitionStatus:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Speed and losses of a run so far. `latency_ms` (live sources): from the grab of a frame to its result."""
+    """Speed and losses of a run since its analysis was ready.
+
+    `latency_ms` (live sources): from the grab of a frame to its result.
+    """
 
     captured_fps: float
     analysed_fps: float
@@ -176,6 +179,7 @@ class LiveAnalysis:
         self._wishes: queue.SimpleQueue[Callable[[Pipeline], None]] = queue.SimpleQueue()
         self._candidates: queue.SimpleQueue[Candidate | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
+        self._dropped_before = 0  # while the libraries were loaded
         self._analysed = RateMeter()
         self._stages, self._latency = LatencyWindow(), LatencyWindow()
         self._threads = [
@@ -284,7 +288,7 @@ class LiveAnalysis:
             analysed_fps=self._analysed.rate_hz(),
             stage_ms=self._stages.percentiles(),
             latency_ms=self._latency.percentiles().get("latency"),
-            dropped=self._capture.dropped,
+            dropped=self._capture.dropped - self._dropped_before,
             queued=self._capture.queue.depth,
             silence_s=self._capture.silence_s,
             memory_mib=memory_mib(),
@@ -315,6 +319,7 @@ class LiveAnalysis:
     def _analyse(self) -> None:
         try:
             with self._reporting("analysis"), self._build_pipeline(self._config) as pipeline:
+                self._dropped_before = self._capture.dropped
                 for frame in self._capture.queue:
                     while not self._wishes.empty():
                         self._wishes.get()(pipeline)
@@ -345,10 +350,7 @@ class LiveAnalysis:
         for candidate in result.announced:
             self.announced.put(candidate)
         for candidate in result.decided:
-            if candidate.rejected_because:
-                self.rejected.put(candidate)
-            else:
-                self._candidates.put(candidate)
+            self._candidates.put(candidate)
         if self.player is None:
             self._newest.put(result)
         else:
@@ -358,12 +360,19 @@ class LiveAnalysis:
     def _recognise(self) -> None:
         with contextlib.ExitStack() as stack:
             recogniser: Recogniser | None = None
+            with import_lock:
+                from app.evidence.clips import packed
             with self._reporting("recognition"):
                 recogniser = stack.enter_context(self._build_recogniser(self._config.recognition))
             self.recognition = _status_of(recogniser)
             event_count = 0
             for candidate in iter(self._candidates.get, None):
                 if self._stopping.is_set():
+                    continue
+                # Two hundred of each kind are kept, each with a dozen or more frames.
+                candidate = packed(candidate)
+                if candidate.rejection is not None:
+                    self.rejected.put(candidate)
                     continue
                 event_count += 1
                 prediction = None
