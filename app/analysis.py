@@ -11,7 +11,7 @@ from typing import Any
 
 from app.capture.inputs import is_url, short_name
 from app.config import PipelineConfig, SourceConfig
-from app.datatypes import Event, SourceInfo
+from app.datatypes import Event, SourceInfo, StepResult
 from app.errors import MmnetError, OutputError
 from app.pipeline import Pipeline, Recogniser
 from app.runtime.capture import captured_frames
@@ -54,6 +54,7 @@ def analyse(
     subject_id: str = "",
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_event: Callable[[dict[str, Any]], None] = lambda row: None,
+    on_step: Callable[[StepResult], None] = lambda result: None,
 ) -> Summary:
     """Analyse one source into a session folder.
 
@@ -63,6 +64,7 @@ def analyse(
         subject_id: who is filmed, for the table of events.
         on_progress: called after every frame.
         on_event: called with each row of events.csv as it is written.
+        on_step: called with what was learned from every frame.
 
     Raises:
         MmnetError: when the source cannot be opened or the folder not written; no folder is made for a source that
@@ -81,6 +83,7 @@ def analyse(
                 for frame in capture:
                     result = pipeline.step(frame)
                     writer.add_step(result)
+                    on_step(result)
                     last_frame = frame.index
                     for candidate in result.decided:
                         if not candidate.rejected_because:
@@ -138,5 +141,5 @@ def check_output_folder(folder: Path, *, exist_ok: bool) -> None:
     if is_taken and not exist_ok:
         raise OutputError(
             f"{folder} exists already and is left untouched. Choose another folder with --out, "
-            "or add --exist-ok to replace the results of the same inputs in it."
+            "go on with an interrupted run by --resume, or replace the results of the same inputs by --exist-ok."
         )

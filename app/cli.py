@@ -7,21 +7,22 @@ import importlib
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app import __version__
 from app.config import PipelineConfig, RecognitionConfig, SourceConfig
 from app.errors import MmnetError
+from app.terminal import complain
 
 if TYPE_CHECKING:
-    from app.analysis import Progress, Summary
-    from app.datatypes import SourceInfo
+    pass
 
-COMMANDS = ("view", "analyze", "bench", "cameras", "doctor")
+COMMANDS = ("view", "analyze", "export-events", "agree", "delete", "bench", "cameras", "doctor")
+FORMAT_NAMES = "csv, tsv, xlsx, json, eaf, boris, vtt, srt, clips, gif, magnified, report, manifest"
 # Each is `main` of the module of that name in the training package, which the application knows by name only.
 TRAINING_COMMANDS = {
     "check": "look at a data set as it was downloaded",
@@ -51,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _info() if options.info else int(options.run(options))
     except MmnetError as error:
-        _complain(error)
+        complain(error)
         return _FAILED
     except ImportError as error:
-        _complain(f"a library is missing: {error}. `mmnet doctor` says what to install.")
+        complain(f"a library is missing: {error}. `mmnet doctor` says what to install.")
         return _FAILED
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -65,13 +66,9 @@ def _training(command: str, arguments: list[str]) -> int:
     try:
         module = importlib.import_module(f"model.{command}")
     except ImportError as error:
-        _complain(f"{error}. Training needs more libraries: pip install '.[train]' in the source folder.")
+        complain(f"{error}. Training needs more libraries: pip install '.[train]' in the source folder.")
         return _FAILED
     return int(module.main(arguments))
-
-
-def _complain(error: BaseException | str) -> None:
-    print(f"mmnet: error: {error}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,8 +109,36 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("sources", nargs="+", metavar="SOURCE", help=f"{_SOURCE_HELP} | folder or glob of videos")
     analyze.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: your documents folder)")
     analyze.add_argument("--exist-ok", action="store_true", help="allow an existing folder, replacing earlier results")
+    analyze.add_argument("--resume", action="store_true", help="skip what is done in --out, do the rest again")
+    analyze.add_argument("--jobs", type=_positive_int, default=1, metavar="N", help="inputs at once, each in a process")
+    analyze.add_argument(
+        "--engine", default="local", metavar="NAME", help="local (default) | ray | ray://HOST:PORT, a Ray cluster"
+    )
+    analyze.add_argument("--subject", metavar="ID", help="who is filmed, for the tables and for training")
     analyze.add_argument("--json", action="store_true", help="print events as JSON lines on standard output")
+    analyze.add_argument("--lsl", action="store_true", help="stream events and motion to the Lab Streaming Layer")
     analyze.set_defaults(run=_analyze)
+
+    export = commands.add_parser("export-events", parents=[common], help="sessions in the formats of other programs")
+    export.add_argument("sessions", nargs="+", type=Path, metavar="SESSION", help="session folder")
+    export.add_argument("--format", required=True, metavar="NAME", help=FORMAT_NAMES)
+    export.add_argument("--out", type=Path, required=True, metavar="PATH", help="file, or folder for several files")
+    export.add_argument("--coder", metavar="NAME", help="whose review, where there are several")
+    export.add_argument("--blur", action="store_true", help="make faces unrecognisable in pictures and clips")
+    export.add_argument("--exist-ok", action="store_true", help="replace what is there")
+    export.set_defaults(run=_sessions("export_events"))
+
+    agree = commands.add_parser("agree", parents=[common], help="how far two coders' reviews agree")
+    agree.add_argument("first", type=Path, metavar="A", help="session, folder of sessions, or reviews/CODER.csv")
+    agree.add_argument("second", type=Path, metavar="B", help="the same recordings by another coder")
+    agree.add_argument("--json", action="store_true", help="print the figures as JSON")
+    agree.set_defaults(run=_sessions("agree"))
+
+    delete = commands.add_parser("delete", parents=[common], help="delete sessions, or their pictures only")
+    delete.add_argument("sessions", nargs="+", type=Path, metavar="SESSION", help="session folder")
+    delete.add_argument("--pictures", action="store_true", help="delete videos and pictures, keep the numbers")
+    delete.add_argument("--yes", action="store_true", help="really do it")
+    delete.set_defaults(run=_sessions("delete"))
 
     bench = commands.add_parser("bench", parents=[common, source, model], help="measure milliseconds per stage")
     bench.add_argument("source", nargs="?", default="demo", metavar="SOURCE", help=f"{_SOURCE_HELP} (default: demo)")
@@ -190,141 +215,19 @@ def _view(options: argparse.Namespace) -> int:
 
 
 def _analyze(options: argparse.Namespace) -> int:
-    from app.analysis import analyse, check_output_folder, session_names
-    from app.capture.inputs import expand_inputs
-    from app.pipeline import Recogniser
+    from app.cli_analyze import run
 
-    source_config, config = _source_config(options), _pipeline_config(options)
-    specs = expand_inputs(options.sources)
     out = options.out or _default_output_folder()
-    check_output_folder(out, exist_ok=options.exist_ok)
-    failed: list[str] = []
-    with Recogniser(config.recognition) as recogniser:
-        if recogniser.status:
-            print(recogniser.status, file=sys.stderr)
-        for spec, name in zip(specs, session_names(specs), strict=True):
-            reporter = _Reporter(name, options)
-            try:
-                summary = analyse(
-                    spec, out / name, source_config, config, recogniser,
-                    on_progress=reporter.progress, on_event=reporter.event,
-                )  # fmt: skip
-            except MmnetError as error:
-                reporter.close()
-                _complain(error)
-                failed.append(spec)
-                continue
-            reporter.close()
-            reporter.summary(summary, recogniser.classifier.provider if recogniser.classifier else "spotting only")
-            if summary.error is not None:
-                _complain(f"{summary.error} What was readable is saved in {summary.folder}.")
-                failed.append(spec)
-    if failed and len(specs) > 1:
-        _complain(f"{len(failed)} of {len(specs)} inputs failed: {', '.join(failed)}")
-    return _FAILED if failed else 0
+    return run(options, out, _source_config(options), _pipeline_config(options))
 
 
-class _Reporter:
-    """What `analyze` prints for one input: a progress bar on a terminal, events, a summary."""
+def _sessions(command: str) -> Callable[[argparse.Namespace], int]:
+    """A command of app.cli_sessions, which is imported when it is needed."""
 
-    def __init__(self, name: str, options: argparse.Namespace) -> None:
-        self._name, self._options = name, options
-        self._bar: Any = None
-        self._warned = 0
+    def run(options: argparse.Namespace) -> int:
+        return int(getattr(importlib.import_module("app.cli_sessions"), command)(options))
 
-    def progress(self, progress: Progress) -> None:
-        if self._bar is None:
-            from tqdm import tqdm
-
-            is_hidden = self._options.quiet or not sys.stderr.isatty()
-            total = None if progress.info.is_live else progress.info.frame_count
-            self._bar = tqdm(total=total, desc=self._name, unit="frame", disable=is_hidden, leave=False)
-            self._warn(progress.info)
-        self._bar.update(1)
-
-    def _warn(self, info: SourceInfo) -> None:
-        for warning in info.warnings[self._warned :]:
-            print(f"mmnet: warning: {self._name}: {warning}", file=sys.stderr)
-        self._warned = len(info.warnings)
-
-    def event(self, row: dict[str, Any]) -> None:
-        if self._options.json:
-            print(json.dumps({key: value for key, value in row.items() if value != ""}, ensure_ascii=False), flush=True)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def summary(self, summary: Summary, provider: str) -> None:
-        self._warn(summary.info)
-        if self._options.json or self._options.quiet:
-            return
-        fps = summary.frame_count / summary.elapsed_s if summary.elapsed_s else 0.0
-        info = summary.info
-        rejected = ", ".join(f"{count} {reason}" for reason, count in summary.rejected.items()) or "none"
-        print(
-            f"{self._name}: {info.width}×{info.height}, frames: {summary.frame_count}, {summary.face_count} with "
-            f"a face, {summary.dropped} dropped; analysed at {fps:.0f} fps; {provider}"
-        )
-        if info.kind == "demo":
-            _print_beside_script(summary)
-        else:
-            for row in summary.events:
-                print(f"  {_event_line(row)}")
-        print(f"  events: {len(summary.events)}; rejected movements: {rejected}")
-        print(f"  saved in {summary.folder}")
-
-
-def _event_line(row: dict[str, Any]) -> str:
-    label = f"consistent with {row['label']} ({row['confidence']:.2f})" if row["label"] else "not classified"
-    return (
-        f"{row['onset_s']:9.3f}–{row['offset_s']:.3f} s, apex {row['apex_s']:.3f} s (frames {row['onset_frame']}, "
-        f"{row['apex_frame']}, {row['offset_frame']}): {label}; {row['regions'].replace(';', ', ')}"
-    )
-
-
-def _print_beside_script(summary: Summary) -> None:
-    """The demo's script and what was found of it; false alarms last."""
-    from app.capture.demo import DEMO_SCRIPT
-    from app.spotting.scoring import match
-
-    first_frame = summary.last_frame + 1 - summary.frame_count
-    script = [
-        movement
-        for movement in DEMO_SCRIPT
-        if movement.kind == "micro"
-        and first_frame <= movement.onset_frame
-        and movement.offset_frame <= summary.last_frame
-    ]
-    found = summary.events
-    score = match(
-        [(m.onset_frame, m.offset_frame) for m in script], [(row["onset_frame"], row["offset_frame"]) for row in found]
-    )
-    found_of = dict(score.pairs)
-    print("  script (onset, apex, offset)      found                 apex error  class found")
-    for index, movement in enumerate(script):
-        line = f"  {movement.label:9s} {movement.onset_frame:4d} {movement.apex_frame:4d} {movement.offset_frame:4d}"
-        if index in found_of:
-            row = found[found_of[index]]
-            error_ms = (row["apex_frame"] - movement.apex_frame) * 1000 / (summary.info.fps or 30)
-            label = f"{row['label']} ({row['confidence']:.2f})" if row["label"] else "–"
-            line += f"{'':12s}{_frames_of(row)}     {error_ms:+5.0f} ms   {label}"
-        else:
-            line += f"{'':12s}missed"
-        print(line)
-    for index, row in enumerate(found):
-        if index not in found_of.values():
-            print(f"  {'nothing here':36s}{_frames_of(row)}     false alarm")
-    named = [(script[true].label, found[index]["label"]) for true, index in score.pairs if found[index]["label"]]
-    right = f"; class right in {sum(t == f for t, f in named)} of {len(named)}" if named else ""
-    print(
-        f"  found {score.true_positives} of {score.true_count}, missed {score.false_negatives}, "
-        f"false alarms {score.false_positives} (a pair counts when its intervals overlap by IoU ≥ 0.5){right}"
-    )
-
-
-def _frames_of(row: dict[str, Any]) -> str:
-    return f"{row['onset_frame']:4d} {row['apex_frame']:4d} {row['offset_frame']:4d}"
+    return run
 
 
 def _default_output_folder() -> Path:

@@ -36,6 +36,10 @@ class SessionError(MmnetError):
     """A session folder cannot be read, or what is asked of it does not fit it."""
 
 
+class EngineError(MmnetError):
+    """What works on many inputs at once cannot be used, or lost one of them."""
+
+
 class DisplayError(MmnetError):
     """A window cannot be opened on this machine."""
 

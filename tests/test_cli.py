@@ -227,6 +227,6 @@ def test_default_results_never_go_to_the_current_folder(tmp_path, network_path, 
 
 
 def test_a_missing_library_sends_to_the_doctor(monkeypatch, capsys) -> None:
-    monkeypatch.setitem(sys.modules, "app.analysis", None)
+    monkeypatch.setitem(sys.modules, "app.cli_analyze", None)
     assert main(["analyze", "demo"]) == 1
     assert "mmnet doctor" in capsys.readouterr().err

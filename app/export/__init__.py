@@ -5,15 +5,18 @@ export_session(read_session(folder), "eaf", Path("talk.eaf"))
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import OutputError
+from app.export.manifest import write_manifest
 from app.export.reviewed import Reviewed
 from app.session.folder import output_errors, write_whole
 from app.session.reader import Session
 from app.session.review import reviewed_events
+
+_ADVICE = "Choose another place."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +68,37 @@ def export_session(
         SessionError: the review is not there or not unique, or the pictures that the format needs are not there.
         OutputError: the format is not known, something is there already, or it cannot be written.
     """
-    if format not in FORMATS:
-        raise OutputError(f"There is no format {format!r}; there are {', '.join(FORMATS)}.")
-    if path.exists() and not exist_ok:
-        raise OutputError(f"{path} exists already and is left untouched. Choose another name, or allow to replace it.")
+    _check(format, path, exist_ok)
     reviewed = Reviewed(session, reviewed_events(session, coder))
-    with output_errors(path.parent, "Choose another place."):
-        if FORMATS[format].suffix:
+    with output_errors(path.parent, _ADVICE):
+        if format == "manifest":
+            write_manifest([reviewed], path)
+        elif FORMATS[format].suffix:
             content = _content(format, reviewed, path, is_blurred)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, content)
         else:
-            _write_folder(format, reviewed, path, is_blurred)
+            from app.export.clips import write_clips
+
+            write_clips(reviewed, path, kind=format, is_blurred=is_blurred)
     return path
+
+
+def export_manifest(sessions: Sequence[Session], folder: Path, *, coder: str | None, exist_ok: bool = False) -> int:
+    """Write the accepted events of several sessions as one set of training data; returns how many.
+
+    Arguments and errors as of `export_session`.
+    """
+    _check("manifest", folder, exist_ok)
+    with output_errors(folder.parent, _ADVICE):
+        return write_manifest([Reviewed(session, reviewed_events(session, coder)) for session in sessions], folder)
+
+
+def _check(format: str, path: Path, exist_ok: bool) -> None:
+    if format not in FORMATS:
+        raise OutputError(f"There is no format {format!r}; there are {', '.join(FORMATS)}.")
+    if path.exists() and not exist_ok:
+        raise OutputError(f"{path} exists already and is left untouched. Choose another name, or allow to replace it.")
 
 
 def _content(format: str, reviewed: Reviewed, path: Path, is_blurred: bool) -> bytes:
@@ -95,12 +116,3 @@ def _content(format: str, reviewed: Reviewed, path: Path, is_blurred: bool) -> b
         "report": lambda: report.as_html(reviewed, is_blurred=is_blurred),
     }
     return makers[format]()
-
-
-def _write_folder(format: str, reviewed: Reviewed, path: Path, is_blurred: bool) -> None:
-    from app.export import clips, manifest
-
-    if format == "manifest":
-        manifest.write_manifest([reviewed], path)
-    else:
-        clips.write_clips(reviewed, path, kind=format, is_blurred=is_blurred)

@@ -92,6 +92,12 @@ class Review:
             raise SessionError(f"There is no event {event_id} in this session.")
         return self._events[event_id]
 
+    def detect(self, event: SessionEvent, timeline: Timeline) -> None:
+        """Take in one more detected event of an analysis that goes on; `timeline` is as far as it has come."""
+        self.automatic = MappingProxyType({**self.automatic, event.event_id: event})
+        self.timeline = timeline
+        self._events[event.event_id] = self._saved[event.event_id] = event
+
     def accept(self, event_id: int) -> SessionEvent:
         """It is a micro-expression."""
         return self._change("accept", event_id, review=ACCEPTED)
