@@ -95,9 +95,18 @@ class VideoWriter(Resource):
             self._keyframe_at_ns = timestamp_ns + self._keyframe_ns
         with _video_errors(self._path):
             self._container.mux(self._stream.encode(picture))
+            if picture.pict_type == PictureType.I:
+                self._sync()  # the fragment before it has just been written
         self._last_pts = pts
         self.frame_count += 1
         return self.frame_count - 1
+
+    def _sync(self) -> None:
+        descriptor = os.open(self._path, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     @property
     def byte_count(self) -> int:

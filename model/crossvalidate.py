@@ -32,6 +32,7 @@ from tqdm import tqdm
 
 from app.errors import DataError, ModelError, OutputError
 from model.checkpoint import RunRecord, read_record
+from model.cluster import run_on_ray
 from model.configs import RunConfig
 from model.dataset import PairSource
 from model.fit import (
@@ -225,25 +226,43 @@ def is_finished(run: CrossValidation, fold: Fold, seed: int) -> bool:
     return found.results is not None
 
 
-def train_folds(run: CrossValidation, jobs: int = 1, worker: Sequence[str] = ()) -> None:
+def train_folds(run: CrossValidation, jobs: int = 1, worker: Sequence[str] = (), engine: str = "local") -> None:
     """Train all folds that are not finished.
 
     Args:
-        jobs: how many at once; more than one needs `worker`.
+        jobs: how many at once on this machine; more than one needs `worker`.
         worker: command that trains one fold when --fold, --seed and --parent are added to it.
+        engine: "local", or "ray" and "ray://HOST:PORT" for the machines of a Ray cluster, which needs `worker`.
 
     Raises:
         ModelError, OutputError: as `train_fold`, also where a process ended with such an error.
+        EngineError: the engine cannot be used, or lost a fold.
     """
     pending = [(fold, seed) for seed in run.seeds for fold in run.folds if not is_finished(run, fold, seed)]
     total = len(run.seeds) * len(run.folds)
     with tqdm(total=total, initial=total - len(pending), desc="folds", unit="fold", disable=None) as bar:
-        if jobs == 1:
+        if engine != "local":
+            _train_on_cluster(run, pending, engine, worker, bar)
+        elif jobs == 1:
             for fold, seed in pending:
                 train_fold(run, fold, seed)
                 bar.update()
         else:
             _train_in_processes(run, pending, jobs, worker, bar)
+
+
+def _train_on_cluster(
+    run: CrossValidation, pending: list[tuple[Fold, int]], engine: str, worker: Sequence[str], bar: tqdm
+) -> None:
+    folders = [run.folder(fold, seed) for fold, seed in pending]
+    for folder in folders:
+        make_folder(folder)
+    logs = [folder / "log.txt" for folder in folders]
+    commands = [[*worker[1:], "--fold", fold.name, "--seed", str(seed)] for fold, seed in pending]
+    for position, code in run_on_ray(engine, commands, logs, run.threads):
+        if code:
+            raise ModelError(_failure(code, logs[position]))
+        bar.update()
 
 
 def _train_in_processes(

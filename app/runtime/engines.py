@@ -156,7 +156,7 @@ class RayCluster:
             raise EngineError(f"No Ray cluster answers at {self._address or 'this machine'}: {error}") from None
         try:
             remote = ray.remote(num_cpus=1, max_retries=_MAX_RETRIES)(_collect)
-            running = {remote.remote(work, task): position for position, task in enumerate(tasks)}
+            running = {remote.remote(work, task, os.getcwd()): position for position, task in enumerate(tasks)}
             while running:
                 (reference, *_), _ = ray.wait(list(running), num_returns=1)
                 position = running.pop(reference)
@@ -206,8 +206,9 @@ def _serve(work: Work, connection: Connection) -> None:
         tell("result", _attempt(work, task, lambda message: tell("message", message)))
 
 
-def _collect(work: Work, task: Any) -> tuple[list[Any], Any]:
-    """What a task told, and its result."""
+def _collect(work: Work, task: Any, folder: str) -> tuple[list[Any], Any]:
+    """On a machine of the cluster: what a task told, and its result. Relative paths are those of the user's folder."""
+    os.chdir(folder)
     messages: list[Any] = []
     return messages, _attempt(work, task, messages.append)
 
