@@ -49,7 +49,8 @@ class Settings:
     device: str = "auto"
     model: str = ""  # file or name; "" is the one that comes with the program
     session_folder: str = ""  # "" is the user's documents folder
-    replay_s: float = 30.0  # what "save the last seconds" saves
+    replay_s: float = 15.0  # what "save the last seconds" saves; 0 keeps nothing in memory
+    coder: str = ""  # who reviews
     overlays: tuple[str, ...] = ("mesh",)
     gates: Mapping[str, float] = field(default_factory=dict)
     cameras: Mapping[str, CameraSettings] = field(default_factory=dict)
@@ -258,7 +259,8 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "device": _device,
     "model": _text,
     "session_folder": _text,
-    "replay_s": _number(5, 120),
+    "replay_s": _number(0, 60),
+    "coder": _text,
     "overlays": _texts,
     "gates": _gates,
     "cameras": _mapping(_camera),

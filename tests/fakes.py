@@ -136,6 +136,8 @@ class FakeRecogniser(_Closable):
             provider="CPUExecutionProvider",
             model_name="fake",
             provider_note=note,
+            sha256="0" * 64,
+            class_names=CLASS_NAMES,
             card="# fake",
             metadata={"training_data": "synthetic pairs"},
         )

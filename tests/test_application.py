@@ -145,15 +145,26 @@ def x_server():
 def test_the_real_thing_on_a_real_x_server(x_server, tmp_path):
     """After OpenCV was imported, with the real pipeline, on the demo: the offscreen platform would hide failures."""
     path = tmp_path / "window.png"
-    code = (
-        "import cv2, sys; from pathlib import Path; from app.ui.application import run_viewer; "
-        "from app.config import PipelineConfig, SourceConfig; "
-        f"sys.exit(run_viewer('demo', SourceConfig(), PipelineConfig(), screenshot=Path({str(path)!r}), after_s=7))"
-    )
+    code = f"""
+import cv2, sys
+from pathlib import Path
+from PyQt6.QtWidgets import QApplication
+from app.config import PipelineConfig, SourceConfig
+from app.ui import application
+
+def save_once_a_face_is_shown(window, path, save=application._save):
+    view = window.page.face_view
+    while view.result is None or view.result.face is None:
+        QApplication.processEvents()
+    return save(window, path)
+
+application._save = save_once_a_face_is_shown
+sys.exit(application.run_viewer("demo", SourceConfig(), PipelineConfig(), screenshot=Path({str(path)!r}), after_s=2))
+"""
     environment = os.environ | {"DISPLAY": x_server, "QT_QPA_PLATFORM": "xcb", "QT_LOGGING_TO_CONSOLE": "1"}
     root = Path(__file__).parents[1]
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True, timeout=100
     )
     assert (done.returncode, done.stderr) == (0, "")
     image = array_of(QImage(str(path)))

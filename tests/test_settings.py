@@ -29,6 +29,7 @@ CHOSEN = Settings(
     model="/weights/mine.onnx",
     session_folder="/data/Sitzungen 中文",
     replay_s=12.0,
+    coder="Zoë",
     overlays=("mesh", "crop"),
     gates={"max_duration_ms": 400.0},
     cameras={"Kamera é": CameraSettings(1280, 720, 60.0, 90, False)},

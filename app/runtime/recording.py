@@ -18,6 +18,7 @@ import numpy as np
 from app.config import PipelineConfig, SourceConfig
 from app.datatypes import Candidate, Event, SourceInfo, StepResult
 from app.errors import MmnetError, SessionError
+from app.export import write_annotations
 from app.recording import RecordingConfig, ReplayBuffer, SessionTape, without_pictures
 from app.runtime.channels import Inbox
 from app.session.folder import VIDEO
@@ -127,9 +128,18 @@ class Recording:
             saving=sum(thread.is_alive() for thread in self._savers),
         )
 
-    def stop(self, timeout_s: float = 5.0) -> bool:
-        """Finish everything that is being written and end the thread; False when it is late."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether something may still be written."""
+        return self._thread.is_alive()
+
+    def request_stop(self) -> None:
+        """Finish everything that is being written and end the thread, without waiting for it."""
         self._jobs.put(None)
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """The same, and wait; False when it is late."""
+        self.request_stop()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -185,6 +195,7 @@ class Recording:
         if tape is not None:
             try:
                 tape.close()
+                write_annotations(tape.folder)
             finally:
                 self.finished.put(tape.folder)
 
@@ -202,6 +213,7 @@ class Recording:
                     tape.add_event(event)
                 for candidate in withdrawn:
                     tape.add_withdrawn(candidate)
+            write_annotations(folder)
             self.finished.put(folder)
 
         def guarded() -> None:

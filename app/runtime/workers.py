@@ -30,8 +30,12 @@ from app.runtime.track import ResultTrack, unanalysed
 if TYPE_CHECKING:
     from app.capture.source import Source
     from app.pipeline import Pipeline, Recogniser
+    from app.runtime.recording import Recording
+    from app.session.writer import ModelRecord
 
 logger = logging.getLogger("mmnet.runtime")
+
+_SAVING_S = 5.0
 
 
 class RunState(StrEnum):
@@ -140,6 +144,11 @@ class LiveAnalysis:
         announced: candidates at their apex, not decided yet;
         events, rejected: recognised events and the candidates that a gate refused;
         faults: errors of any of the threads.
+
+    Attributes:
+        recording: of a live source once it is open: what keeps the last seconds and writes sessions.
+        model: what recognition runs on, in the words of a session; None while the network is loaded.
+        replay_s: so many of the last seconds of a live source are kept in memory; set it before `start`.
     """
 
     def __init__(
@@ -159,6 +168,11 @@ class LiveAnalysis:
         self.rejected: Inbox[Candidate] = Inbox()
         self.faults: Inbox[Fault] = Inbox()
         self.recognition: RecognitionStatus | None = None
+        self.recording: Recording | None = None
+        self.model: ModelRecord | None = None
+        self._recorded_size: tuple[int, int] | None = None
+        self.replay_s = 0.0
+        self._source_config = source_config
         self._config = pipeline_config
         self._build_pipeline, self._build_recogniser = build_pipeline, build_recogniser
         self._newest: Mailbox[StepResult] = Mailbox()
@@ -257,6 +271,7 @@ class LiveAnalysis:
 
     def reopen(self, config: SourceConfig) -> None:
         """Open the same live source in another way (size, rate, rotation); faces, events and numbers go on."""
+        self._source_config = config
         self._capture.reopen(config)
 
     @property
@@ -299,6 +314,8 @@ class LiveAnalysis:
         self._stopping.set()
         self._capture.request_stop()
         self._player.request_stop()
+        if self.recording is not None:
+            self.recording.request_stop()
 
     def stop(self, timeout_s: float = 1.5) -> tuple[str, ...]:
         """End the run. Returns the names of threads that are still busy after `timeout_s` (in a driver, mostly)."""
@@ -312,6 +329,9 @@ class LiveAnalysis:
                 late.append(thread.name)
         if not self._player.join(max(0.0, deadline_s - time.monotonic())):
             late.append("player")
+        # What was recorded is worth a longer wait than a thread that hangs in a driver.
+        if self.recording is not None and not self.recording.stop(_SAVING_S):
+            late.append("recording")
         if late:
             logger.warning("still busy after %.1f s: %s", timeout_s, ", ".join(late))
         return tuple(late)
@@ -330,6 +350,8 @@ class LiveAnalysis:
             self._candidates.put(None)
 
     def _publish(self, result: StepResult) -> None:
+        if self.recording is not None and (self.replay_s > 0 or self.recording.status.folder is not None):
+            self.recording.add_step(result)
         self._analysed.tick()
         self._stages.add({**result.stage_ms, "all": sum(result.stage_ms.values())})
         if self.info and self.info.is_live:
@@ -365,6 +387,7 @@ class LiveAnalysis:
             with self._reporting("recognition"):
                 recogniser = stack.enter_context(self._build_recogniser(self._config.recognition))
             self.recognition = _status_of(recogniser)
+            self.model = _model_record(recogniser, self.recognition)
             event_count = 0
             for candidate in iter(self._candidates.get, None):
                 if self._stopping.is_set():
@@ -379,11 +402,29 @@ class LiveAnalysis:
                 with self._reporting("recognition"):
                     prediction = recogniser.recognise(candidate) if recogniser else None
                 # A network that fails leaves spotting working: the event is kept, without a class.
-                self.events.put(Event(event_count, candidate, prediction))
+                event = Event(event_count, candidate, prediction)
+                self.events.put(event)
+                if self.recording is not None:
+                    self.recording.add_event(event)
 
     def _begin(self, info: SourceInfo) -> None:
-        if not (info.is_live or self._stopping.is_set()):
+        if self._stopping.is_set():
+            return
+        if not info.is_live:
             self._player.start()
+        elif self.recording is None or (info.width, info.height) != self._recorded_size:
+            # Another size needs another video.
+            self._begin_recording(info)
+
+    def _begin_recording(self, info: SourceInfo) -> None:
+        with import_lock:
+            from app.recording import RecordingConfig
+            from app.runtime.recording import Recording
+        if self.recording is not None:
+            self.recording.request_stop()
+        self._recorded_size = info.width, info.height
+        self.recording = Recording(info, self._source_config, self._config, RecordingConfig(replay_s=self.replay_s))
+        self.recording.start()
 
     def _report_player(self, error: Exception) -> None:
         if not self._stopping.is_set():
@@ -417,6 +458,12 @@ def _status_of(recogniser: Recogniser | None) -> RecognitionStatus:
         network.card,
         network.metadata.get("training_data", ""),
     )
+
+
+def _model_record(recogniser: Recogniser | None, status: RecognitionStatus) -> ModelRecord:
+    with import_lock:
+        from app.session.writer import ModelRecord
+    return ModelRecord(status=status.status) if recogniser is None else ModelRecord.of(recogniser)
 
 
 def on_uncaught(report: Callable[[BaseException, str], None]) -> Callable[[], None]:

@@ -77,7 +77,7 @@ class SettingsDialog(QDialog):
         self.setMinimumWidth(620)
         self._settings, self._models, self._take = settings, models, take
         self.theme, self.font_scale, self.device, self.model = QComboBox(), QComboBox(), QComboBox(), QComboBox()
-        self.folder, self.replay = QLineEdit(), QDoubleSpinBox()
+        self.folder, self.replay, self.coder = QLineEdit(), QDoubleSpinBox(), QLineEdit()
         self.gates = {gate.field: QDoubleSpinBox() for gate in GATES}
         self.model.setEditable(True)
         tabs = QTabWidget()
@@ -137,11 +137,14 @@ class SettingsDialog(QDialog):
         return page
 
     def _files_page(self) -> QWidget:
+        self.coder.setPlaceholderText("your name or initials")
+        self.coder.setToolTip("Under this name your reviews of sessions are kept")
         self.folder.setPlaceholderText("mmnet in your documents")
         choose = QPushButton("Choose …")
         choose.clicked.connect(self._choose_folder)
-        self.replay.setRange(5, 120)
+        self.replay.setRange(0, 60)
         self.replay.setDecimals(0)
+        self.replay.setSpecialValueText("off")
         self.replay.setSuffix(" s")
         folder = row(self.folder, choose)
         page, form = _page()
@@ -183,6 +186,7 @@ class SettingsDialog(QDialog):
             self.model.setEditText(settings.model)
         self.folder.setText(settings.session_folder)
         self.replay.setValue(settings.replay_s)
+        self.coder.setText(settings.coder)
         for gate in GATES:
             self.gates[gate.field].setValue(settings.gates.get(gate.field, _default(gate)))
 
@@ -199,6 +203,7 @@ class SettingsDialog(QDialog):
             model=self.model.itemData(known) if known >= 0 else text,
             session_folder=self.folder.text().strip(),
             replay_s=self.replay.value(),
+            coder=self.coder.text().strip(),
             gates={gate.field: values[gate.field] for gate in GATES if values[gate.field] != _default(gate)},
         )
 

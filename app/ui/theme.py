@@ -119,8 +119,9 @@ QPushButton:hover, QToolButton:hover { border-color: $muted; }
 QPushButton:pressed, QToolButton:pressed { background: $line; }
 QToolButton:checked { background: $panel; border-color: $accent; color: $accent; font-weight: 600; }
 QPushButton:disabled, QToolButton:disabled { color: $disabled; background: $panel; }
-QPushButton:focus, QToolButton:focus, QListView:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus,
-QLineEdit:focus, QTableView:focus, QPlainTextEdit:focus { border: 1px solid $accent; }
+QPushButton:focus, QToolButton:focus, QListView:focus, QLineEdit:focus, QTableView:focus, QPlainTextEdit:focus {
+    border: 1px solid $accent;
+}
 QPushButton:default { background: $accent; color: $on_accent; border-color: $accent; }
 QPushButton#card { text-align: left; padding: 10px 14px; background: $panel; }
 QPushButton#card:hover { border-color: $accent; }
@@ -130,13 +131,11 @@ QToolButton[recording="true"], QToolButton[recording="true"]:checked {
 QFrame#drop { border: 2px dashed $line; border-radius: 8px; background: transparent; }
 QFrame#drop[is_over="true"] { border-color: $accent; }
 QFrame#card { background: $panel; border: 1px solid $line; border-radius: 6px; }
-QComboBox, QSpinBox, QDoubleSpinBox, QLineEdit {
+QLineEdit {
     background: $raised; color: $text; border: 1px solid $line; border-radius: 5px; padding: 4px 8px;
 }
-QComboBox { padding-right: 24px; }
-QComboBox::drop-down { border: none; width: 22px; }
-QComboBox:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QLineEdit:disabled { color: $disabled; }
-QComboBox QAbstractItemView { background: $panel; color: $text; border: 1px solid $line; }
+QLineEdit:disabled { color: $disabled; }
+QComboBox, QSpinBox, QDoubleSpinBox { min-height: 26px; }
 QListView, QTableView { background: $panel; border: 1px solid $line; border-radius: 6px; outline: none; }
 QFrame#message { background: $notice; border: 1px solid $warning; border-radius: 6px; }
 QFrame#message QLabel { color: $text; }

@@ -22,8 +22,11 @@ from app.ui import theme
 from app.ui.baseline import Baseline
 from app.ui.commands import Commands, button
 from app.ui.dialogs import KeySheet, ModelCardDialog, NoticeDialog
+from app.ui.export_dialog import ExportDialog
 from app.ui.overlays import OVERLAYS
 from app.ui.preferences import Preferences
+from app.ui.recorder import Recorder
+from app.ui.review_tools import ReviewTools
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.start_page import StartPage
 from app.ui.status import StatusFigures
@@ -77,6 +80,8 @@ class MainWindow(QMainWindow):
         self.status = StatusFigures(self.meter)
         self.commands = Commands(self)
         self._baseline = Baseline(self.workspace, self)
+        self.workspace.replay_s = settings.replay_s
+        self.recorder = Recorder(self.workspace, preferences, self)
         self._cameras: tuple[CameraChoice, ...] = ()
         self._mirrored_for = ""  # the live source whose mirroring is on screen
         self._pages = QStackedWidget()
@@ -88,7 +93,12 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1280, 720)
         self._build_commands(settings)
+        self.tools = ReviewTools(self.workspace, self.page, self.commands, self)
         self._build_transport()
+        bar = self.menuBar()
+        assert bar is not None
+        # In the corner of the menu bar, which every page has and nobody can close.
+        bar.setCornerWidget(self.recorder.light)
         self._listen()
         self._show_state()
         self.start_page.show_recent(settings.recent)
@@ -221,6 +231,7 @@ class MainWindow(QMainWindow):
 
     def _take_settings(self, settings: Settings, before: Settings) -> None:
         self.start_page.show_recent(settings.recent)
+        self.workspace.replay_s = settings.replay_s
         application = QApplication.instance()
         if (settings.theme, settings.font_scale) != (before.theme, before.font_scale):
             assert isinstance(application, QApplication)
@@ -237,6 +248,9 @@ class MainWindow(QMainWindow):
 
         models = tuple(entry.name for entry in read_manifest())
         SettingsDialog(self.preferences.settings, models, self.preferences.take, self).open()
+
+    def _export(self) -> None:
+        ExportDialog(self.recorder.last_folder, self.preferences.settings.sessions_path(), self).open()
 
     def _switch_theme(self) -> None:
         is_dark = theme.is_dark(self.preferences.settings.theme)
@@ -261,6 +275,10 @@ class MainWindow(QMainWindow):
         commands.add("File", "Start page", "Ctrl+N", "Choose another source", self.show_start)
         commands.add("File", "Open …", "Ctrl+O", "Open a video", self.choose_file)
         commands.add("File", "Open folder …", "Ctrl+Shift+O", "Open a folder of images", self.choose_folder)
+        commands.separate("File")
+        commands.add("File", "Record", "R", "Record this live source, or end that", self.recorder.toggle)
+        commands.add("File", "Save the last seconds", "B", "Keep what just happened", self.recorder.save_last)
+        commands.add("File", "Export a session …", "Ctrl+E", "A saved session for other programs", self._export)
         commands.separate("File")
         commands.add("File", "Settings …", "Ctrl+,", "Settings", self._edit_settings)
         commands.separate("File")
@@ -306,12 +324,13 @@ class MainWindow(QMainWindow):
         self._speed.currentIndexChanged.connect(lambda index: self.workspace.set_speed(SPEEDS[index]))
         self.workspace.speed_changed.connect(lambda speed: self._speed.setCurrentIndex(SPEEDS.index(speed)))
         transport = self.page.transport
-        for widget in (button(self._play, 72), button(self._restart), self.page.position):
+        before, back, forth, after, loop = self.tools.buttons
+        for widget in (before, back, button(self._play, 72), forth, after, loop, self.page.position):
             transport.addWidget(widget)
         transport.addStretch(1)
         transport.addWidget(self._speed)
         for action in (*self._overlays, self._mirror):
-            transport.addWidget(button(action))
+            self.page.header.addWidget(button(action))
 
     def _show_card(self) -> None:
         recognition = self.workspace.recognition
@@ -360,6 +379,8 @@ class MainWindow(QMainWindow):
         self._save_layout()
         self.hide()
         self.late_threads = self.workspace.close()
+        if not self.tools.stop():
+            self.late_threads += ("evidence",)
         if not self._watch.stop(0.3):
             self.late_threads += ("camera watch",)
         self.page.log.detach()

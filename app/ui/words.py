@@ -21,6 +21,11 @@ NOTICE = (
     "Pictures stay on this computer, and nothing is recorded unless you ask for it.",
 )
 
+CONSENT_STATEMENT = (
+    "Video of my face is recorded on this computer and analysed for brief facial movements. I know what it is used "
+    "for, who will see it and how long it is kept, and I can ask for it to be deleted."
+)
+
 SPOT_STATES: dict[SpotState, str] = {
     SpotState.OFF: "not analysed",
     SpotState.WARMUP: "learning the resting face",

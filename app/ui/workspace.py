@@ -39,6 +39,7 @@ class Workspace(QObject):
         events, withdrawn: what was decided so far, oldest first; the newest `KEPT` of each.
         event_count, withdrawn_counts: of the whole run; the latter by reason.
         selected: the Event or withdrawn Candidate that is looked at.
+        replay_s: how much of the next live source is kept in memory.
 
     Signals:
         opening(spec): a source begins, everything of the one before is forgotten.
@@ -81,6 +82,7 @@ class Workspace(QObject):
     ) -> None:
         super().__init__(parent)
         self.source_config, self.pipeline_config = source_config, pipeline_config
+        self.replay_s = 0.0
         self._report, self._new_run = report, new_run
         self.run: LiveAnalysis | None = None
         self.newest: StepResult | None = None
@@ -234,7 +236,7 @@ class Workspace(QObject):
         self.select(None)
         self.run = self._new_run(spec, self.source_config, self.pipeline_config)
         self.opening.emit(spec)
-        self.run.speed = self._speed
+        self.run.speed, self.run.replay_s = self._speed, self.replay_s
         self.run.start()
 
     def _tell_results(self, run: LiveAnalysis) -> None:
