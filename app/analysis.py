@@ -13,6 +13,7 @@ from app.capture.inputs import is_url, short_name
 from app.config import PipelineConfig, SourceConfig
 from app.datatypes import Event, SourceInfo, StepResult
 from app.errors import MmnetError, OutputError
+from app.export import write_annotations
 from app.pipeline import Pipeline, Recogniser
 from app.runtime.capture import captured_frames
 from app.session.folder import safe_name
@@ -101,6 +102,7 @@ def analyse(
             # A recording may warn of itself only at its end.
             writer.info = info = capture.info
             writer.close("" if error is None else str(error))
+            write_annotations(folder)
         return Summary(
             media_file=spec,
             folder=folder,

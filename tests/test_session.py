@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import pytest
@@ -84,6 +85,12 @@ def test_metadata_tells_where_everything_comes_from(session: Summary, network_pa
     assert metadata["events"] == 1
     assert metadata["source"]["kind"] == "demo"
     assert metadata["settings"]["pipeline"]["spotter"]["max_duration_ms"] == 500
+
+
+def test_elan_annotations_lie_beside_the_tables(session: Summary) -> None:
+    root = ElementTree.parse(session.folder / "events.eaf").getroot()
+    (tier,) = [tier for tier in root.iter("TIER") if tier.get("TIER_ID") == "event"]
+    assert len(list(tier.iter("ALIGNABLE_ANNOTATION"))) == 1
 
 
 def test_three_pictures_for_each_event(session: Summary) -> None:

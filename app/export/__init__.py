@@ -12,8 +12,8 @@ from pathlib import Path
 from app.errors import OutputError
 from app.export.manifest import write_manifest
 from app.export.reviewed import Reviewed
-from app.session.folder import output_errors, write_whole
-from app.session.reader import Session
+from app.session.folder import ANNOTATIONS, output_errors, write_whole
+from app.session.reader import Session, read_session
 from app.session.review import reviewed_events
 
 _ADVICE = "Choose another place."
@@ -92,6 +92,15 @@ def export_manifest(sessions: Sequence[Session], folder: Path, *, coder: str | N
     _check("manifest", folder, exist_ok)
     with output_errors(folder.parent, _ADVICE):
         return write_manifest([Reviewed(session, reviewed_events(session, coder)) for session in sessions], folder)
+
+
+def write_annotations(folder: Path) -> None:
+    """Put events.eaf, the automatic events for ELAN, into a session folder that has just been written.
+
+    Raises:
+        SessionError, OutputError: as `export_session`.
+    """
+    export_session(read_session(folder), "eaf", folder / ANNOTATIONS, exist_ok=True)
 
 
 def _check(format: str, path: Path, exist_ok: bool) -> None:

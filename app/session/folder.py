@@ -15,7 +15,7 @@ from app.resource import Resource
 
 FORMAT_VERSION = 2  # 1 had neither candidates, reviews, face boxes nor regional motion
 METADATA, EVENTS, FRAMES, CANDIDATES, LOG = "metadata.json", "events.csv", "frames.csv", "candidates.csv", "log.txt"
-VIDEO, PICTURES, REVIEWS = "video.mp4", "events", "reviews"
+VIDEO, PICTURES, REVIEWS, ANNOTATIONS = "video.mp4", "events", "reviews", "events.eaf"
 KEY_FRAMES = ("onset", "apex", "offset")
 _LOCK = ".lock"
 _PART = ".part"

@@ -23,6 +23,7 @@ from app.config import PipelineConfig, SourceConfig
 from app.datatypes import Candidate, Event, SourceInfo, StepResult
 from app.errors import OutputError
 from app.session.folder import (
+    ANNOTATIONS,
     CANDIDATES,
     EVENTS,
     FORMAT_VERSION,
@@ -330,7 +331,8 @@ def _clear(folder: Path) -> None:
             f"move its folder {REVIEWS!r} away."
         )
     shutil.rmtree(folder / PICTURES, ignore_errors=True)
-    (folder / VIDEO).unlink(missing_ok=True)
+    for name in (VIDEO, ANNOTATIONS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _describe_medium(media_file: str, folder: Path) -> dict[str, Any]:
