@@ -210,7 +210,7 @@ def candidate(end_ns: int = 1_000_000_000, *, rejected_because: str = "") -> Can
 
     onset, apex, offset = key_frame(300, 90), key_frame(150, 160), key_frame(0, 90)
     return Candidate(
-        candidate_id=1,
+        candidate_id=end_ns // 1_000_000,
         face_id=1,
         onset=onset,
         apex=apex,

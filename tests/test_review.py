@@ -185,3 +185,15 @@ def test_broken_rows_of_a_review_are_told(session: Session) -> None:
     again = Review.open(session, "Ann")
     assert again.notes == ("Ann.csv: 1 row cannot be read and left out (line 3).",)
     assert [event.review for event in again.events] == ["rejected", "", ""]
+
+
+def test_events_of_an_analysis_that_goes_on_join_the_review(session: Session) -> None:
+    first, *others = session.events
+    review = Review([first], session.timeline, "Ada")
+    review.reject(first.event_id)
+    for event in others:
+        review.detect(event, session.timeline)
+    assert [event.event_id for event in review.events] == [event.event_id for event in session.events]
+    assert review.event(first.event_id).review == "rejected"
+    assert set(review.automatic) == {event.event_id for event in session.events}
+    assert review.undo().event_id == first.event_id

@@ -14,71 +14,36 @@ from PyQt6.QtCore import Qt
 from widgets import array_of, dressed_and_tidy  # noqa: F401 — the fixture
 
 from app.datatypes import Event, SpotState
-from app.runtime.workers import MotionPoint
-from app.ui import event_list, words
+from app.ui import event_list, theme, words
 from app.ui.garbage import GarbageTimer
-from app.ui.motion_plot import MotionPlot
-
-
-class TestPlot:
-    def point(self, index: int, **changes) -> MotionPoint:
-        values = {
-            "frame_index": index,
-            "displacement_percent": None,
-            "strength": 0.5,
-            "head_speed_percent_s": 8.0,
-            "is_blink": False,
-            "is_gap": False,
-            "state": SpotState.IDLE,
-        }
-        return MotionPoint(timestamp_ns=5_000_000_000 + index * 33_333_333, **(values | changes))
-
-    def test_ten_seconds_are_kept(self, qtbot):
-        plot = MotionPlot(80.0)
-        qtbot.addWidget(plot)
-        plot.add_event(Event(1, candidate(5_300_000_000), prediction()))
-        plot.add_rejected(candidate(20_000_000_000, rejected_because="blink"))
-        for start in range(0, 600, 5):
-            plot.add([self.point(index) for index in range(start, start + 5)])
-        seconds, _ = plot._strength.getData()
-        assert seconds[-1] - seconds[0] == pytest.approx(10, abs=0.1)
-        assert seconds[-1] == pytest.approx(599 / 30, abs=0.01)
-        assert plot.span_count == 1
-        (left, right), (bottom, top) = plot.viewRange()
-        assert (left, right) == pytest.approx((seconds[-1] - 10, seconds[-1]), abs=0.01)
-        assert (bottom, top) == pytest.approx((0, 2.5))
-
-    def test_gaps_lost_faces_blinks_and_high_peaks(self, qtbot):
-        plot = MotionPlot(80.0)
-        qtbot.addWidget(plot)
-        plot.add([self.point(0), self.point(1, is_gap=True), self.point(2, is_blink=True), self.point(3, strength=6.0)])
-        plot.add([self.point(4, strength=None, head_speed_percent_s=None)])
-        _, strength = plot._strength.getData()
-        assert np.isnan(strength).tolist() == [False, True, False, False, True]
-        assert plot._head.getData()[1][0] == pytest.approx(0.1)
-        assert plot._blinks.getData()[0] == pytest.approx([2 / 30], abs=1e-6)
-        assert plot.viewRange()[1][1] == pytest.approx(6.9)
-        plot.clear_motion()
-        assert plot._strength.getData()[0] is None or len(plot._strength.getData()[0]) == 0
 
 
 class TestEventList:
-    def test_rows_are_bounded_and_painted_with_five_classes(self, qtbot, monkeypatch):
+    def test_rows_are_bounded_and_tell_class_and_decision(self, qtbot, monkeypatch):
         monkeypatch.setattr(event_list, "_KEPT", 3)
         events = event_list.EventList()
         qtbot.addWidget(events)
         events.resize(460, 600)
         events.show()
-        for index in range(1, 6):
-            events.events.add(Event(index, candidate(), prediction()), apex_s=index)
+        made = [Event(index, candidate(), prediction()) for index in range(1, 6)]
+        for event in made:
+            events.events.add(event, apex_s=event.event_id)
         assert events.events.rowCount() == 3
         assert "Event 5 at 0:05.000" in events.events.index(0).data()
-        row = events.visualRect(events.events.index(0))
-        assert 120 < row.height() < 180
-        image = array_of(events.viewport().grab(row).toImage()).astype(int)
-        green = np.abs(image[..., :3] - (0x9B, 0xBF, 0x3F)).sum(axis=2) < 30
-        blue = np.abs(image[..., :3] - (0xF0, 0xB9, 0x6C)).sum(axis=2) < 30
-        assert green.sum() > 2 * blue.sum() > 0  # 70 % against 20 %
+        assert events.events.index_of(made[3]).row() == 1
+        assert not events.events.index_of(made[0]).isValid()
+        colours = theme.colours()
+
+        def painted(colour: str) -> int:
+            row = events.visualRect(events.events.index(0))
+            image = array_of(events.viewport().grab(row).toImage()).astype(int)
+            red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+            return int((np.abs(image[..., :3] - (blue, green, red)).sum(axis=2) < 30).sum())
+
+        positive, negative = colours.classes[1], colours.classes[0]
+        assert (painted(positive) > 20, painted(negative), painted(colours.warning)) == (True, 0, 0)
+        events.events.decide(5, 5.0, "negative", "rejected")
+        assert (painted(positive), painted(negative) > 20, painted(colours.warning) > 5) == (0, True, True)
 
     def test_the_keyboard_walks_through_the_events(self, qtbot):
         events = event_list.EventList()

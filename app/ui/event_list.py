@@ -1,4 +1,4 @@
-"""The list of events: onset and apex side by side, and which classes the movement is consistent with."""
+"""The list of events: onset and apex side by side, which class the movement is consistent with, what was decided."""
 
 from __future__ import annotations
 
@@ -8,23 +8,34 @@ from PyQt6.QtCore import QAbstractListModel, QModelIndex, QObject, QRect, QRectF
 from PyQt6.QtGui import QColor, QFont, QPainter
 from PyQt6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from app.datatypes import Event, Prediction
+from app.datatypes import Event
 from app.ui import theme
 from app.ui.pixels import image_of
 from app.ui.words import candidate_figures, clock, consistent_with, regions_in_words
 
 _KEPT = 200  # events with their pictures, about 0.5 MB each
-_PADDING, _PICTURE, _CAPTION = 10, 84, 16
-_BAR_HEIGHT, _BAR_GAP = 16, 6
-_TEXT_LINES = 5  # two of title, one of figures, two of regions
+_PADDING, _GAP, _PICTURE = 7, 2, 54
+_TEXT_LINES = 3  # class, figures, regions
+_SIGNS = {"accepted": ("✓", "accent"), "rejected": ("✗", "warning")}  # review → sign and its colour
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class EventRow:
-    """What one row shows; `apex_s` counts from the start of the run."""
+    """What one row shows.
+
+    `apex_s` counts from the start of the run; `label` and `review` ("accepted", "rejected" or "") are as a person left
+    them.
+    """
 
     event: Event
     apex_s: float
+    label: str = ""
+    review: str = ""
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the class is that of the network."""
+        return self.event.prediction is not None and self.label == self.event.prediction.label
 
     def spoken(self) -> str:
         """The row in words, for tooltips and screen readers."""
@@ -52,12 +63,24 @@ class EventModel(QAbstractListModel):
 
     def add(self, event: Event, apex_s: float) -> None:
         self.beginInsertRows(QModelIndex(), 0, 0)
-        self._rows.insert(0, EventRow(event, apex_s))
+        self._rows.insert(0, EventRow(event, apex_s, event.prediction.label if event.prediction else ""))
         self.endInsertRows()
         if len(self._rows) > _KEPT:
             self.beginRemoveRows(QModelIndex(), _KEPT, len(self._rows) - 1)
             del self._rows[_KEPT:]
             self.endRemoveRows()
+
+    def decide(self, event_id: int, apex_s: float, label: str, review: str) -> None:
+        """Show what a person has decided about an event."""
+        for position, row in enumerate(self._rows):
+            if row.event.event_id == event_id:
+                self._rows[position] = EventRow(row.event, apex_s, label, review)
+                self.dataChanged.emit(self.index(position), self.index(position))
+
+    def index_of(self, event: Event) -> QModelIndex:
+        """Where an event is; invalid when it is not in the list."""
+        found = (position for position, row in enumerate(self._rows) if row.event is event)
+        return self.index(next(found, -1))
 
     def row(self, index: QModelIndex) -> EventRow | None:
         """What a row shows; None for an invalid index."""
@@ -84,35 +107,30 @@ class EventModel(QAbstractListModel):
 
 
 class EventDelegate(QStyledItemDelegate):
-    """Paints one event: two pictures, words, bars."""
+    """Paints one event in three lines beside its onset and apex; what was decided about it is a sign in the corner."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        row: EventRow = index.data(Qt.ItemDataRole.UserRole)
-        bars = len(row.event.prediction.class_names) if row.event.prediction else 1
-        text = _TEXT_LINES * option.fontMetrics.height() + _BAR_GAP + bars * _BAR_HEIGHT
-        return QSize(360, 2 * _PADDING + max(_PICTURE + _CAPTION, text))
+        return QSize(300, 2 * (_PADDING + _GAP) + max(_PICTURE, _TEXT_LINES * option.fontMetrics.height()))
 
     def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         assert painter is not None
         row: EventRow = index.data(Qt.ItemDataRole.UserRole)
+        colours = theme.colours()
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        card = option.rect.adjusted(4, 3, -4, -3)
+        card = option.rect.adjusted(4, _GAP, -4, -_GAP)
         is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
-        painter.setPen(QColor(theme.colours().accent if is_selected else theme.colours().line))
-        painter.setBrush(QColor(theme.colours().raised if is_selected else theme.colours().panel))
+        painter.setPen(QColor(colours.accent if is_selected else colours.line))
+        painter.setBrush(QColor(colours.raised if is_selected else colours.panel))
         painter.drawRoundedRect(QRectF(card).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
-        inner = card.adjusted(_PADDING - 2, _PADDING - 3, -_PADDING, -_PADDING + 3)
+        inner = card.adjusted(_PADDING, _PADDING, -_PADDING, -_PADDING)
         candidate = row.event.candidate
-        for column, (key_frame, caption) in enumerate(((candidate.onset, "onset"), (candidate.apex, "apex"))):
-            x = inner.left() + column * (_PICTURE + 6)
+        for column, key_frame in enumerate((candidate.onset, candidate.apex)):
+            x = inner.left() + column * (_PICTURE + 4)
             # Made anew at each painting: 0.1 ms, where a kept pixmap would double the memory of an event.
             painter.drawImage(QRect(x, inner.top(), _PICTURE, _PICTURE), image_of(key_frame.crop_bgr))
-            painter.setPen(QColor(theme.colours().muted))
-            below = QRect(x, inner.top() + _PICTURE, _PICTURE, _CAPTION)
-            painter.drawText(below, Qt.AlignmentFlag.AlignCenter, caption)
-        left = inner.left() + 2 * (_PICTURE + 6) + 6
+        left = inner.left() + 2 * (_PICTURE + 4) + 8
         self._paint_words(painter, QRect(left, inner.top(), inner.right() - left, inner.height()), option.font, row)
         painter.restore()
 
@@ -121,45 +139,29 @@ class EventDelegate(QStyledItemDelegate):
         height = painter.fontMetrics().height()
         title_font = QFont(font)
         title_font.setWeight(QFont.Weight.DemiBold)
-        y = area.top()
-        for lines, line_font, colour, text in (
-            (2 if prediction else 1, title_font, colours.text, consistent_with(row.event)),
-            (1, font, colours.muted, f"#{row.event.event_id}   {clock(row.apex_s)}   {candidate.duration_ms:.0f} ms"),
-            (2, font, colours.text, regions_in_words(candidate.regions, limit=2)),
+        title = f"{row.label or 'no class'}" + (f"  {100 * prediction.confidence:.0f} %" if row.is_automatic else "")
+        class_names = prediction.class_names if prediction else ()
+        position = class_names.index(row.label) if row.label in class_names else len(class_names)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.class_colour(row.label, position) if row.label else QColor(colours.muted))
+        painter.drawEllipse(QRectF(area.left(), area.top() + height / 2 - 4, 8, 8))
+        sign, colour = _SIGNS.get(row.review, ("", ""))
+        if sign:
+            painter.setFont(title_font)
+            painter.setPen(QColor(getattr(colours, colour)))
+            painter.drawText(QRect(area.right() - height, area.top(), height, height), 0, sign)
+        for line, (indent, line_font, colour, text) in enumerate(
+            (
+                (14, title_font, "muted" if row.review == "rejected" else "text", title),
+                (0, font, "muted", f"#{row.event.event_id}  {clock(row.apex_s)}  {candidate.duration_ms:.0f} ms"),
+                (0, font, "text", regions_in_words(candidate.regions, limit=2)),
+            )
         ):
             painter.setFont(line_font)
-            painter.setPen(QColor(colour))
-            painter.drawText(QRect(area.left(), y, area.width(), lines * height), Qt.TextFlag.TextWordWrap, text)
-            y += lines * height
-        painter.setFont(font)
-        bars = QRect(area.left(), y + _BAR_GAP, area.width(), area.bottom() - y - _BAR_GAP)
-        if prediction is None:
-            painter.setPen(QColor(theme.colours().muted))
-            painter.drawText(bars, 0, "no class: spotting only")
-        else:
-            self._paint_bars(painter, bars, prediction)
-
-    def _paint_bars(self, painter: QPainter, area: QRect, prediction: Prediction) -> None:
-        metrics = painter.fontMetrics()
-        name_width = max(metrics.horizontalAdvance(name) for name in prediction.class_names) + 8
-        figure_width = metrics.horizontalAdvance("100 %") + 4
-        track_width = max(10, area.width() - name_width - figure_width)
-        for index, (name, probability) in enumerate(zip(prediction.class_names, prediction.probabilities, strict=True)):
-            y = area.top() + index * _BAR_HEIGHT
-            is_best = name == prediction.label
-            painter.setPen(QColor(theme.colours().text if is_best else theme.colours().muted))
-            painter.drawText(QRect(area.left(), y, name_width, _BAR_HEIGHT), Qt.AlignmentFlag.AlignVCenter, name)
-            figure = QRect(area.right() - figure_width, y, figure_width, _BAR_HEIGHT)
-            painter.drawText(
-                figure, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, f"{100 * probability:.0f} %"
-            )
-            painter.setPen(Qt.PenStyle.NoPen)
-            track = QRectF(area.left() + name_width, y + 5, track_width, _BAR_HEIGHT - 10)
-            painter.setBrush(QColor(theme.colours().line))
-            painter.drawRoundedRect(track, 3, 3)
-            track.setWidth(max(3.0, track_width * float(probability)))
-            painter.setBrush(theme.class_colour(name, index))
-            painter.drawRoundedRect(track, 3, 3)
+            painter.setPen(QColor(getattr(colours, colour)))
+            width = area.width() - indent
+            text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width)
+            painter.drawText(QRect(area.left() + indent, area.top() + line * height, width, height), 0, text)
 
 
 class EventList(QListView):

@@ -7,21 +7,21 @@ from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
 
 from app.config import PipelineConfig
-from app.datatypes import Candidate, Event, SourceInfo, StepResult
+from app.datatypes import Event, SourceInfo, StepResult
 from app.runtime.workers import RunState
-from app.ui import theme
 from app.ui.event_list import EventList
+from app.ui.evidence_panel import EvidencePanel
 from app.ui.face_view import FaceView
 from app.ui.layouts import column, label, row, set_tone
 from app.ui.live_controls import LiveControls
 from app.ui.log_panel import LogPanel
 from app.ui.messages import MessageArea
-from app.ui.motion_plot import MotionPlot, legend
+from app.ui.timeline import Timeline
 from app.ui.words import clock, rejection_meanings, rejections_in_words
 from app.ui.workspace import Workspace
 
-_RIGHT_PX, _BOTTOM_PX = 430, 200
-LAYOUT_VERSION = 1  # a layout saved by another version is not taken
+_RIGHT_PX, _BOTTOM_PX = 430, 240
+LAYOUT_VERSION = 2  # a layout saved by another version is not taken
 
 
 class WorkPage(QMainWindow):
@@ -29,6 +29,7 @@ class WorkPage(QMainWindow):
 
     Attributes:
         live: commands for a live source, above the picture.
+        header: the row over the picture, what is shown in it at the right.
         transport: the row of buttons under the picture.
         panels: docks by their name, e.g. "Timeline" at the bottom, "Events" at the right.
     """
@@ -38,7 +39,9 @@ class WorkPage(QMainWindow):
         self._workspace = workspace
         self.messages = MessageArea()
         self.face_view = FaceView()
-        self.motion_plot = MotionPlot(pipeline_config.spotter.max_head_speed_percent_s)
+        spotter = pipeline_config.spotter
+        self.timeline = Timeline(spotter.max_head_speed_percent_s, spotter.min_displacement_percent)
+        self.evidence = EvidencePanel(spotter, workspace.seconds)
         self.event_list = EventList()
         self.state_badge, self.spotting_badge = label("badge"), label("badge")
         self.spotting_badge.hide()
@@ -47,7 +50,8 @@ class WorkPage(QMainWindow):
         self.position = label("muted")
         self.counts = label("muted")
         self.counts.setWordWrap(True)
-        self.transport = row()
+        self.header = row(self.state_badge, self.spotting_badge, self.source_name, self.source_details, None)
+        self.transport = row(spacing=6)
         self.live = LiveControls(workspace)
         self.log = LogPanel()
         self.panels: dict[str, QDockWidget] = {}
@@ -78,6 +82,8 @@ class WorkPage(QMainWindow):
         self.tabifyDockWidget(self.panels["Timeline"], self.panels["Log"])
         self.resizeDocks([self.panels["Events"]], [_RIGHT_PX], Qt.Orientation.Horizontal)
         self.resizeDocks([self.panels["Timeline"]], [_BOTTOM_PX], Qt.Orientation.Vertical)
+        right = [self.panels["Events"], self.panels["Evidence"]]
+        self.resizeDocks(right, [1, 2], Qt.Orientation.Vertical)
 
     def layout_state(self) -> QByteArray:
         """Where the panels are."""
@@ -100,7 +106,7 @@ class WorkPage(QMainWindow):
     def _build(self) -> None:
         middle = QWidget()
         layout = column(middle, margins=(10, 6, 10, 8))
-        layout.addLayout(row(self.state_badge, self.spotting_badge, self.source_name, self.source_details, None))
+        layout.addLayout(self.header)
         layout.addWidget(self.live)
         layout.addWidget(self.messages)
         layout.addWidget(self.face_view, 1)
@@ -116,16 +122,13 @@ class WorkPage(QMainWindow):
         self.add_panel("Timeline", self._timeline(), Qt.DockWidgetArea.BottomDockWidgetArea)
         self.add_panel("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea, is_open=False)
         self.add_panel("Events", self._events(), Qt.DockWidgetArea.RightDockWidgetArea)
+        self.add_panel("Evidence", self.evidence, Qt.DockWidgetArea.RightDockWidgetArea)
         self.reset_layout()
 
     def _timeline(self) -> QWidget:
         panel = QWidget()
         layout = column(panel, margins=(10, 0, 10, 8))
-        self._legend = label("muted", legend())
-        # A bound method: the notifier outlives this page, and lets go of methods of what is gone.
-        theme.notifier().changed.connect(self._show_legend)
-        layout.addLayout(row(self._legend, None))
-        layout.addWidget(self.motion_plot, 1)
+        layout.addWidget(self.timeline)
         return panel
 
     def _events(self) -> QWidget:
@@ -138,16 +141,12 @@ class WorkPage(QMainWindow):
 
     # Showing
 
-    def _show_legend(self) -> None:
-        self._legend.setText(legend())
-
     def _listen(self) -> None:
         workspace = self._workspace
         workspace.opening.connect(self._begin)
         workspace.stepped.connect(self._show_result)
-        workspace.motion_added.connect(self.motion_plot.add)
         workspace.event_added.connect(self._show_event)
-        workspace.candidate_withdrawn.connect(self._show_withdrawn)
+        workspace.candidate_withdrawn.connect(lambda _: self._show_counts())
         workspace.state_changed.connect(self.show_state)
         workspace.info_changed.connect(self._show_source)
         workspace.figures_changed.connect(lambda *_: self._show_recognition())
@@ -163,7 +162,6 @@ class WorkPage(QMainWindow):
     def _begin(self, spec: str) -> None:
         self.messages.dismiss_all()
         self.event_list.events.clear()
-        self.motion_plot.clear_motion()
         self.face_view.clear(f"Opening {spec} …")
         self.source_name.setText("")
         self.source_details.setText("")
@@ -185,11 +183,6 @@ class WorkPage(QMainWindow):
 
     def _show_event(self, event: Event) -> None:
         self.event_list.events.add(event, self._workspace.seconds(event.candidate.apex.timestamp_ns))
-        self.motion_plot.add_event(event)
-        self._show_counts()
-
-    def _show_withdrawn(self, candidate: Candidate) -> None:
-        self.motion_plot.add_rejected(candidate)
         self._show_counts()
 
     def _show_counts(self) -> None:
