@@ -48,7 +48,7 @@ class Gate:
 
 _EYES = "% of eye distance"
 GATES = (
-    Gate("min_displacement_percent", "Smallest movement", _EYES, 0.1, 5, 0.1, "Weaker movements are noise"),
+    Gate("min_displacement_percent", "Smallest movement", _EYES, 0.1, 5, 0.05, "Weaker movements are noise"),
     Gate("min_duration_ms", "Shortest movement", "ms", 20, 300, 10, "Shorter ones are flicker"),
     Gate("max_duration_ms", "Longest movement", "ms", 200, 1000, 50, "Longer ones are macro-expressions"),
     Gate("max_head_speed_percent_s", "Fastest head", f"{_EYES} a second", 10, 500, 10, "Faster, and faces blur"),
@@ -129,7 +129,7 @@ class SettingsDialog(QDialog):
             box = self.gates[gate.field]
             box.setRange(gate.low, gate.high)
             box.setSingleStep(gate.step)
-            box.setDecimals(0 if gate.step >= 1 else 1)
+            box.setDecimals(0 if gate.step >= 1 else 2)
             box.setSuffix(f" {gate.unit}")
             box.setToolTip(f"{gate.meaning}. Default: {_default(gate):g} {gate.unit}")
             form.addRow(gate.name, box)

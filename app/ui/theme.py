@@ -57,7 +57,7 @@ DARK = Colours(
     on_accent="#0c1c1a",
     warning="#e5a84b",
     on_warning="#221703",
-    alarm="#e0645c",
+    alarm="#ec7a72",
     on_alarm="#1b0f0e",
     notice="#3a2e18",
     refused="#4a525b",
@@ -199,7 +199,7 @@ def apply_theme(application: QApplication, theme: str = "dark", font_scale: floa
     global _current
     _current = DARK if is_dark(theme) else LIGHT
     application.setStyle("Fusion")
-    font = _system_font()
+    font = QFont(_system_font())
     size_pt = max(10.0, font.pointSizeF()) * font_scale
     font.setPointSizeF(size_pt)
     application.setFont(font)
