@@ -32,7 +32,7 @@ def page(qtbot):
 def cards(page) -> dict[str, QPushButton]:
     QApplication.processEvents()  # a layout shows what was added to it a little later
     found = [b for b in page.findChildren(QPushButton, "card") if b.isVisibleTo(page)]
-    return {card.findChildren(QLabel)[0]._whole: card for card in found}
+    return {card.findChildren(QLabel)[0].whole: card for card in found}
 
 
 def said(page) -> list[str]:

@@ -133,7 +133,7 @@ class TestLive:
         assert view.status.text("provider") == "fake (synthetic) on CPU"
         assert view.status.text("memory").endswith("MiB")
         assert not view._speed.isVisible()
-        assert view.page.source_details.text() == "160×120 · 40 fps"
+        assert view.page.source_details.whole == "160×120 · 40 fps"
 
     def test_a_lost_camera_says_so_and_comes_back_by_itself(self, qtbot, opened, monkeypatch):
         monkeypatch.setattr(capture, "_RETRY_S", 0.1)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QFrame, QLabel, QLineEdit, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QLineEdit, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.capture.inputs import is_url, short_name
 from app.runtime.devices import CameraChoice
-from app.ui.layouts import column, label, row
+from app.ui.layouts import ElidedLabel, column, label, row
 from app.ui.words import modes_in_words
 
 _WIDTH_PX = 980
@@ -159,28 +159,13 @@ def _card(name: str, details: str, tip: str) -> QPushButton:
     layout.setSpacing(2)
     for style, text in (("heading", name), ("muted", details)):
         if text:
-            line = _ElidedLabel(text)
+            line = ElidedLabel(text)
             line.setObjectName(style)
             line.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
             layout.addWidget(line)
     # A button takes its size from its own text, not from its layout.
     card.setMinimumHeight(layout.sizeHint().height())
     return card
-
-
-class _ElidedLabel(QLabel):
-    """A line that ends with … where it is too long for its place."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._whole = text
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-
-    def resizeEvent(self, event) -> None:
-        super().resizeEvent(event)
-        elided = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width())
-        if elided != self.text():
-            self.setText(elided)
 
 
 def _place(spec: str) -> str:

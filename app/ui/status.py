@@ -15,7 +15,7 @@ _LEFT = {
     "stages": "Milliseconds a frame in each stage, median",
     "losses": "Frames lost: they arrived while the analysis was behind, or the source lost them",
     "queue": "Frames waiting for analysis",
-    "latency": "From the grab of a frame to its result, and until it is on the screen: median, 95th percentile",
+    "latency": "From the grab of a frame to its result, and until it is on the screen; median",
 }
 _RIGHT = {
     "window": "Longest time that the window kept the user waiting, in the last ten seconds",
@@ -40,6 +40,8 @@ class StatusFigures(QStatusBar):
                 label.setAccessibleName(tip)
                 label.hide()
                 add(label)
+        # The one that can be done without where the window is narrow.
+        self._fields["stages"].setMinimumWidth(1)
 
     def clear_figures(self) -> None:
         """Another source begins."""
@@ -69,10 +71,14 @@ class StatusFigures(QStatusBar):
         self._set("losses", f"lost {figures.dropped}", "warning" if figures.dropped else "")
         self._set("queue", f"queue {figures.queued}")
         latency = figures.latency_ms
-        words = f"latency {latency.p50_ms:.0f} ms (95 %: {latency.p95_ms:.0f})" if latency else ""
-        if latency and self._screen:
-            words += f" · on screen {self._screen.p50_ms:.0f} ms ({self._screen.p95_ms:.0f})"
-        self._set("latency", words)
+        words = tip = ""
+        if latency:
+            words, tip = f"latency {latency.p50_ms:.0f}", f"result: 95 % within {latency.p95_ms:.0f} ms"
+            if self._screen:
+                words += f" · on screen {self._screen.p50_ms:.0f}"
+                tip += f"\non screen: 95 % within {self._screen.p95_ms:.0f} ms"
+        self._set("latency", f"{words} ms" if words else "")
+        self._fields["latency"].setToolTip(f"{_LEFT['latency']}\n{tip}")
         longest_ms, usual_ms = self._meter.percentile_ms(100), self._meter.percentile_ms(99)
         self._set("window", f"window {longest_ms:.0f} ms", "warning" if longest_ms > LIMIT_MS else "")
         self._fields["window"].setToolTip(f"{_RIGHT['window']}: {longest_ms:.0f} ms; 99 %: {usual_ms:.0f} ms")

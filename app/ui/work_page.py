@@ -12,7 +12,7 @@ from app.runtime.workers import RunState
 from app.ui.event_list import EventList
 from app.ui.evidence_panel import EvidencePanel
 from app.ui.face_view import FaceView
-from app.ui.layouts import column, label, row, set_tone
+from app.ui.layouts import ElidedLabel, column, label, row, set_tone
 from app.ui.live_controls import LiveControls
 from app.ui.log_panel import LogPanel
 from app.ui.messages import MessageArea
@@ -46,7 +46,7 @@ class WorkPage(QMainWindow):
         self.state_badge, self.spotting_badge = label("badge"), label("badge")
         self.spotting_badge.hide()
         set_tone(self.spotting_badge, "SPOTTING ONLY", "warning")
-        self.source_name, self.source_details = label("heading"), label("muted")
+        self.source_name, self.source_details = ElidedLabel(name="heading"), ElidedLabel(name="muted")
         self.position = label("muted")
         self.counts = label("muted")
         self.counts.setWordWrap(True)
@@ -163,8 +163,8 @@ class WorkPage(QMainWindow):
         self.messages.dismiss_all()
         self.event_list.events.clear()
         self.face_view.clear(f"Opening {spec} …")
-        self.source_name.setText("")
-        self.source_details.setText("")
+        self.source_name.set_whole("")
+        self.source_details.set_whole("")
         self.position.setText("")
         self._show_counts()
 
@@ -227,5 +227,5 @@ class WorkPage(QMainWindow):
             details.append(info.codec)
         if info.requested:
             details.append(f"requested {info.requested}")
-        self.source_name.setText(info.label)
-        self.source_details.setText(" · ".join(details))
+        self.source_name.set_whole(info.label)
+        self.source_details.set_whole(" · ".join(details))
