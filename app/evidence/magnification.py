@@ -7,7 +7,7 @@ single facial movement has, over the picture it counts only where there is textu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -40,6 +40,7 @@ class Magnifier:
     Args:
         onset_bgr: (S, S, 3) uint8, the face before the movement.
         crops_bgr: frames of the movement, each registered on the onset and of its size.
+        before_frame: called before each frame is measured; what it raises ends the work.
 
     Attributes:
         max_factor: the largest magnification at which no frame tears or folds, at most `MAX_FACTOR`.
@@ -48,14 +49,19 @@ class Magnifier:
         MagnificationError: no frame, or frames of different sizes.
     """
 
-    def __init__(self, onset_bgr: np.ndarray, crops_bgr: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self,
+        onset_bgr: np.ndarray,
+        crops_bgr: Sequence[np.ndarray],
+        before_frame: Callable[[], object] = lambda: None,
+    ) -> None:
         if not crops_bgr or any(crop.shape != onset_bgr.shape for crop in crops_bgr):
             sizes = sorted({"×".join(map(str, crop.shape)) for crop in (onset_bgr, *crops_bgr)})
             raise MagnificationError(
                 f"Magnifying needs frames of one size, not {len(crops_bgr)} of {', '.join(sizes)}."
             )
         self._crops_bgr = list(crops_bgr)
-        flows = _clean_flows(onset_bgr, self._crops_bgr)
+        flows = _clean_flows(onset_bgr, self._crops_bgr, before_frame)
         distortion = max(_distortion(flow) for flow in flows)
         self.max_factor = float(np.clip(1 / max(distortion, 1e-6), 1.0, MAX_FACTOR))
         self._flows = flows
@@ -99,7 +105,7 @@ def magnified(
     return frames, min(max(factor, 1.0), magnifier.max_factor)
 
 
-def _clean_flows(onset_bgr: np.ndarray, crops_bgr: list[np.ndarray]) -> np.ndarray:
+def _clean_flows(onset_bgr: np.ndarray, crops_bgr: list[np.ndarray], before_frame: Callable[[], object]) -> np.ndarray:
     """(N, S/4, S/4, 2) float32: movement of each frame since the onset in crop pixels."""
     onset = cv2.cvtColor(onset_bgr, cv2.COLOR_BGR2GRAY)
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -108,6 +114,7 @@ def _clean_flows(onset_bgr: np.ndarray, crops_bgr: list[np.ndarray]) -> np.ndarr
     trust = cv2.resize(_texture(onset), size, interpolation=cv2.INTER_AREA) * _face_mask(*size)
     flows = []
     for crop_bgr in crops_bgr:
+        before_frame()
         flow = _flow(search, onset, cv2.cvtColor(crop_bgr, cv2.COLOR_BGR2GRAY))
         flow = cv2.resize(flow, size, interpolation=cv2.INTER_AREA)
         flow -= _rigid(flow, trust)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.datatypes import Candidate, Prediction
+from app.datatypes import Candidate, KeyFrame, Prediction
 from app.runtime.capture import import_lock
 from app.runtime.channels import Inbox
 
@@ -50,6 +51,13 @@ class Loop:
     max_factor: float
 
 
+Wish = tuple[Candidate, Prediction | None]
+
+
+class _SupersededError(Exception):
+    """Something else is wanted by now."""
+
+
 class EvidenceWorker:
     """Makes pictures of one movement at a time; a newer wish replaces the older one.
 
@@ -62,7 +70,7 @@ class EvidenceWorker:
         self.made: Inbox[Pictures | Loop] = Inbox()
         self.faults: Inbox[Exception] = Inbox()
         self._changed = threading.Condition()
-        self._wish: tuple[Candidate, Prediction | None] | None = None
+        self._wish: Wish | None = None
         self._factor = 1.0
         self._version = 0  # of the wish and the factor
         self._is_stopping = False
@@ -100,7 +108,10 @@ class EvidenceWorker:
         with import_lock:
             from app.evidence.magnification import Magnifier
             from app.evidence.pictures import loop_frames
-        done, shown, magnifier, frames = 0, None, None, ()
+        shown: Wish | None = None
+        magnifier: Magnifier | None = None
+        frames: tuple[KeyFrame, ...] = ()
+        done = 0
         while True:
             with self._changed:
                 while self._version == done and not self._is_stopping:
@@ -111,20 +122,25 @@ class EvidenceWorker:
             candidate, prediction = wish
             try:
                 if wish is not shown:
-                    shown = wish
                     frames = tuple(loop_frames(candidate))
                     self.made.put(_pictures(candidate, prediction))
-                    if self._version != done:
-                        shown = None
-                        continue
-                    magnifier = Magnifier(candidate.onset.crop_bgr, [frame.crop_bgr for frame in frames])
+                    crops = [frame.crop_bgr for frame in frames]
+                    magnifier = Magnifier(candidate.onset.crop_bgr, crops, partial(self._check, wish))
+                    shown = wish
+                assert magnifier is not None
                 self._make_loop(candidate, frames, magnifier, factor, done)
+            except _SupersededError:
+                continue
             except Exception as error:
                 logger.exception("pictures of a movement could not be made")
                 self.faults.put(error)
 
+    def _check(self, wish: Wish) -> None:
+        if self._is_stopping or self._wish is not wish:
+            raise _SupersededError
+
     def _make_loop(
-        self, candidate: Candidate, frames: tuple, magnifier: Magnifier, factor: float, version: int
+        self, candidate: Candidate, frames: tuple[KeyFrame, ...], magnifier: Magnifier, factor: float, version: int
     ) -> None:
         magnified = []
         for position in range(len(magnifier)):

@@ -101,6 +101,9 @@ class PhaseBar(QWidget):
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         self.mouseMoveEvent(event)
 
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        self.mouseMoveEvent(event)
+
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
         share = (event.position().x() - 6) / max(1, self.width() - 12)
@@ -207,12 +210,12 @@ class LoopView(QWidget):
     def _show(self) -> None:
         loop = self._loop
         assert loop is not None
-        moment_ns = loop.times_ns[0] + int(self._position_s * 1e9)
+        moment_ns = loop.times_ns[0] + round(self._position_s * 1e9)
         position = max(0, int(np.searchsorted(loop.times_ns, moment_ns, side="right")) - 1)
         length_ns = max(1, loop.times_ns[-1] - loop.times_ns[0])
         self.phase.set_cursor(min(1.0, self._position_s * 1e9 / length_ns))
         self.filmed.show_image(loop.filmed_bgr[position])
-        self.magnified.show_image(loop.magnified_bgr[position], f"magnified {loop.factor:.3g}×")
+        self.magnified.show_image(loop.magnified_bgr[position], f"magnified {loop.factor:.2g}×")
 
     def _scrub(self, share: float) -> None:
         if self._loop is None:
@@ -235,8 +238,8 @@ class LoopView(QWidget):
 
     def _tell_factor(self) -> None:
         asked, loop = self.slider.value(), self._loop
-        is_limited = loop is not None and loop.max_factor < asked
-        self.factor_label.setText(f"{asked}×, shown {loop.max_factor:.3g}×" if is_limited else f"{asked}×")
+        is_limited = loop is not None and loop.max_factor < asked - 0.5
+        self.factor_label.setText(f"{asked}×, shown {loop.max_factor:.2g}×" if is_limited else f"{asked}×")
         self.factor_label.setToolTip("More would tear this picture." if is_limited else "")
 
     def _speed_button(self, name: str) -> QToolButton:

@@ -125,6 +125,8 @@ class Replay(QObject):
         self.set_range(None, None)
 
     def _here_ns(self) -> int:
+        if self.player is not None:
+            return self.player.time_ns(self.player.index)
         newest = self._workspace.newest
         return newest.frame.timestamp_ns if newest is not None else 0
 

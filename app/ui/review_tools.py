@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable
 
 from PyQt6.QtCore import QObject, Qt
@@ -20,8 +21,15 @@ from app.ui.words import clock, consistent_with, regions_in_words
 from app.ui.work_page import WorkPage
 from app.ui.workspace import Workspace
 
-_CODER = "viewer"
 _MAX_CLASS_KEYS = 9
+
+
+def _user_name() -> str:
+    """Who reviews: the name of whoever is logged in."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in some containers
+        return "reviewer"
 
 
 class ReviewTools(QObject):
@@ -37,7 +45,7 @@ class ReviewTools(QObject):
         super().__init__(parent)
         self._workspace, self._page = workspace, page
         self.replay = Replay(workspace, self)
-        self.review = EventReview(workspace, page.timeline.track, _CODER, self)
+        self.review = EventReview(workspace, page.timeline.track, _user_name(), self)
         self._build_commands(commands)
         self._listen()
 
