@@ -124,7 +124,8 @@ def _cross_validated(arguments: argparse.Namespace, config: RunConfig, threads: 
             train_fold(run, chosen[0], seed)
         return {"fold": arguments.fold, "seeds": list(run.seeds), "state": "finished"}
     fixed = ["--resume", "--seeds", "1", "--threads", str(threads)]
-    train_folds(run, arguments.jobs, [sys.executable, "-m", "model.train", *argv, *fixed])
+    worker = [sys.executable, "-m", "model.train", *argv, *fixed]
+    train_folds(run, arguments.jobs, worker, arguments.engine)
     scores = pool(run)
     if arguments.final:
         train_final(run, scores)
@@ -160,6 +161,9 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=_positive, default=1, metavar="N", help="repeat with N seeds from --seed on")
     parser.add_argument("--final", action="store_true", help="then train a network on everybody, for use")
     parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="folds at once, each in a process")
+    parser.add_argument(
+        "--engine", default="local", metavar="NAME", help="local (default) | ray | ray://HOST:PORT, folds on a cluster"
+    )
     parser.add_argument(
         "--threads",
         type=_positive,
