@@ -339,7 +339,6 @@ class LiveAnalysis:
     def _analyse(self) -> None:
         try:
             with self._reporting("analysis"), self._build_pipeline(self._config) as pipeline:
-                self._dropped_before = self._capture.dropped
                 for frame in self._capture.queue:
                     while not self._wishes.empty():
                         self._wishes.get()(pipeline)
@@ -350,6 +349,8 @@ class LiveAnalysis:
             self._candidates.put(None)
 
     def _publish(self, result: StepResult) -> None:
+        if self._analysed_ns is None:
+            self._dropped_before = self._capture.dropped
         if self.recording is not None and (self.replay_s > 0 or self.recording.status.folder is not None):
             self.recording.add_step(result)
         self._analysed.tick()
@@ -384,6 +385,7 @@ class LiveAnalysis:
             recogniser: Recogniser | None = None
             with import_lock:
                 from app.evidence.clips import packed
+                from app.pipeline import judge
             with self._reporting("recognition"):
                 recogniser = stack.enter_context(self._build_recogniser(self._config.recognition))
             self.recognition = _status_of(recogniser)
@@ -397,10 +399,16 @@ class LiveAnalysis:
                 if candidate.rejection is not None:
                     self.rejected.put(candidate)
                     continue
-                event_count += 1
                 prediction = None
                 with self._reporting("recognition"):
                     prediction = recogniser.recognise(candidate) if recogniser else None
+                candidate = judge(candidate, prediction)
+                if candidate.rejection is not None:
+                    self.rejected.put(candidate)
+                    if self.recording is not None:
+                        self.recording.add_withdrawn(candidate)
+                    continue
+                event_count += 1
                 # A network that fails leaves spotting working: the event is kept, without a class.
                 event = Event(event_count, candidate, prediction)
                 self.events.put(event)

@@ -90,6 +90,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(self._pages)
         self.setStatusBar(self.status)
         self.setWindowTitle("mmnet")
+        self.setAnimated(False)  # it would make an animation of every change of a label
         self.setAcceptDrops(True)
         self.resize(1280, 720)
         self._build_commands(settings)

@@ -113,11 +113,8 @@ class WorkPage(QMainWindow):
         layout.addLayout(self.transport)
         self.setCentralWidget(middle)
         self.setDockNestingEnabled(True)
-        self.setDockOptions(
-            QMainWindow.DockOption.AllowNestedDocks
-            | QMainWindow.DockOption.AllowTabbedDocks
-            | QMainWindow.DockOption.AnimatedDocks
-        )
+        # Without AnimatedDocks: it would make an animation of every change of a label.
+        self.setDockOptions(QMainWindow.DockOption.AllowNestedDocks | QMainWindow.DockOption.AllowTabbedDocks)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         self.add_panel("Timeline", self._timeline(), Qt.DockWidgetArea.BottomDockWidgetArea)
         self.add_panel("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea, is_open=False)

@@ -17,7 +17,7 @@ from app.errors import MmnetError
 from app.runtime.workers import Fault, LiveAnalysis, RecognitionStatus, RunState
 
 TICK_MS = 16
-RESULTS_EVERY, FIGURES_EVERY = 4, 30  # ticks
+RESULTS_EVERY, FIGURES_EVERY = 6, 30  # ticks
 _MIN_SHOWN_S = 0.024  # between two pictures: every one of a camera of 30 fps, however unevenly they come
 SILENCE_S = 2.0
 KEPT = 200  # events and withdrawn candidates with their pictures, about 0.5 MB each
