@@ -196,6 +196,20 @@ class TestReview:
         view.page.evidence.was_reset.emit()
         assert (standing(view, event).label, standing(view, event).review) == ("positive", "")
 
+    def test_enter_ends_a_comment_and_accepts_nothing(self, qtbot, opened):
+        view = opened()
+        press(qtbot, view, Qt.Key.Key_N)
+        event, field = view.workspace.selected, view.page.evidence._comment
+        field.setFocus()
+        qtbot.waitUntil(field.hasFocus, timeout=3000)
+        qtbot.keyClicks(field, "a 1")
+        qtbot.keyClick(field, Qt.Key.Key_Return)
+        assert (standing(view, event).comment, standing(view, event).review) == ("a 1", "")
+        view.page.event_list.setFocus()
+        qtbot.waitUntil(view.page.event_list.hasFocus, timeout=3000)
+        press(qtbot, view, Qt.Key.Key_Return)
+        assert standing(view, event).review == "accepted"
+
     def test_a_dragged_edge_corrects_to_a_frame(self, qtbot, opened):
         view = opened()
         press(qtbot, view, Qt.Key.Key_N)

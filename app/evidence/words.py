@@ -61,30 +61,26 @@ def reservation_in_words(*, is_synthetic: bool) -> str:
 
 def checks(candidate: Candidate, config: SpotterConfig) -> tuple[Check, ...]:
     """The gates that can be read off a candidate: for an accepted one, why it was accepted."""
-    rejection = candidate.rejection
+    closed = candidate.rejected_because
+    duration = f"{config.min_duration_ms:.0f}–{config.max_duration_ms:.0f} ms"
     made = [
-        Check("strength", f"{candidate.spot_score:.1f}× threshold", "at least 1×", candidate.spot_score >= 1),
-        Check(
-            "duration",
-            f"{candidate.duration_ms:.0f} ms",
-            f"{config.min_duration_ms:.0f}–{config.max_duration_ms:.0f} ms",
-            config.min_duration_ms <= candidate.duration_ms <= config.max_duration_ms,
-        ),
+        Check("strength", f"{candidate.spot_score:.1f}× threshold", "at least 1×", closed != "too weak"),
+        Check("duration", f"{candidate.duration_ms:.0f} ms", duration, closed not in {"too long", "too short"}),
         Check(
             "head speed",
             f"{candidate.head_motion:.0f} %/s",
             f"at most {config.max_head_speed_percent_s:.0f} %/s",
-            candidate.head_motion <= config.max_head_speed_percent_s,
+            closed != "head motion",
         ),
         Check(
             "blink",
             "eyes closed" if candidate.has_blink else "eyes stay open",
             "none with brow or eye",
-            rejection is None or rejection.reason != "blink",
+            closed != "blink",
         ),
     ]
-    if rejection is not None and all(check.is_passed for check in made):
-        made.append(Check(rejection.reason, *_measured(candidate), is_passed=False))
+    if closed and all(check.is_passed for check in made):
+        made.append(Check(closed, *_measured(candidate), is_passed=False))
     return tuple(made)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from PyQt6.QtCore import QObject, Qt
 from PyQt6.QtGui import QAction, QColor
-from PyQt6.QtWidgets import QToolButton
+from PyQt6.QtWidgets import QApplication, QLineEdit, QToolButton, QWidget
 
 from app.datatypes import Candidate, Event, StepResult
 from app.runtime.workers import Figures, RecognitionStatus
@@ -72,6 +72,9 @@ class ReviewTools(QObject):
         evidence.labelled.connect(lambda label: self._decide(lambda event: self.review.relabel(event, label)))
         evidence.commented.connect(lambda text: self._decide(lambda event: self.review.comment(event, text)))
         theme.notifier().changed.connect(self._dress)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._mind_typing)
 
     def _begin(self, spec: str) -> None:
         self._page.timeline.clear()
@@ -174,7 +177,7 @@ class ReviewTools(QObject):
         for key, name in zip("IAO", KEY_FRAMES, strict=True):
             meaning = f"This frame is the {name} of the event"
             commands.add("Events", f"Set {name}", key, meaning, lambda _=False, name=name: self._correct(name))
-        commands.add(
+        self._accept = commands.add(
             "Events",
             "Accept",
             ("Return", "Enter"),
@@ -197,6 +200,10 @@ class ReviewTools(QObject):
             made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
             made.defaultAction().setIconText(sign)
             made.setAccessibleName(made.defaultAction().toolTip())
+
+    def _mind_typing(self, before: QWidget | None, now: QWidget | None) -> None:
+        """Enter ends a text where somebody types; other keys go to the text by themselves."""
+        self._accept.setEnabled(not isinstance(now, QLineEdit))
 
     def _add_class_key(self, number: int) -> None:
         action = QAction(self._page)
