@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from app.errors import ModelError, OutputError
+from model.baselines import make_network
+from model.calibration import UNCALIBRATED, Calibration
 from model.configs import NetworkConfig, Recipe, RunConfig
-from model.mmnet import MMNet
 
 _FORMAT = 1
 _NETWORK = "network."
@@ -32,7 +33,7 @@ class RunRecord:
     `data` counts pairs and people; `history` holds one row of metrics an epoch; `results` are the final scores, None
     while epochs are missing. `fold` names the part of a cross-validation that this network belongs to, "" for a run by
     itself. `scored` says in a sentence what the results are scores of, "" where they are those of this very network.
-    `crop_recipe` is how the crops were cut, "" where the data do not say.
+    `crop_recipe` is how the crops were cut, "" where the data do not say. `calibration` is that of the probabilities.
     """
 
     config: RunConfig
@@ -43,6 +44,7 @@ class RunRecord:
     fold: str = ""
     scored: str = ""
     crop_recipe: str = ""
+    calibration: Calibration = UNCALIBRATED
 
     @property
     def epochs_done(self) -> int:
@@ -62,6 +64,7 @@ def _record(text: str) -> RunRecord:
     network["class_names"] = tuple(network["class_names"])
     values["config"] = RunConfig(network=NetworkConfig(**network), recipe=Recipe(**recipe), **values["config"])
     values["history"] = tuple(values["history"])
+    values["calibration"] = Calibration(**values["calibration"])
     return RunRecord(**values)
 
 
@@ -133,7 +136,7 @@ def _unusable(path: Path, error: Exception) -> ModelError:
     return ModelError(f"{path} is damaged or not a checkpoint of this trainer ({error}).")
 
 
-def load_checkpoint(path: Path) -> tuple[MMNet, dict[int, dict[str, Tensor]], RunRecord]:
+def load_checkpoint(path: Path) -> tuple[nn.Module, dict[int, dict[str, Tensor]], RunRecord]:
     """Read a run back: the network, the optimiser's state by parameter (empty once finished), and the record.
 
     Raises:
@@ -144,7 +147,7 @@ def load_checkpoint(path: Path) -> tuple[MMNet, dict[int, dict[str, Tensor]], Ru
         with safe_open(path, framework="pt") as file:
             # Copied out of the mapped file, which Windows would not let the next epoch replace.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
-        network = MMNet(record.config.network)
+        network = make_network(record.config.network)
         network.load_state_dict(
             {name.removeprefix(_NETWORK): t for name, t in tensors.items() if name.startswith(_NETWORK)}
         )

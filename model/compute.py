@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from dataclasses import dataclass
 
@@ -19,6 +20,11 @@ class Compute:
 
     device: torch.device
     has_bfloat16: bool
+
+    @property
+    def loader_processes(self) -> int:
+        """Processes that read and augment pairs; on the CPU, training itself takes every core."""
+        return min(14, max(0, (os.cpu_count() or 1) - 2)) if self.device.type == "cuda" else 0
 
     @property
     def memory_format(self) -> torch.memory_format:

@@ -1,8 +1,8 @@
-"""Onset/apex pairs for training: what the trainer asks of them, the .npz they may come in, the augmentation."""
+"""Onset/apex pairs for training: what the trainer asks of them, the table they may come in, the augmentation."""
 
 from __future__ import annotations
 
-import zipfile
+import csv
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Protocol, Self
@@ -13,9 +13,11 @@ from torch.utils.data import Dataset
 
 from app.errors import DataError
 from model.configs import Recipe
+from model.crops import read_image
 from model.mmnet import INPUT_SIZE
 
-_ARRAYS = ("onset", "apex", "label", "subject")
+MANIFEST = "manifest.csv"
+_COLUMNS = ("onset", "apex", "subject", "label")
 
 
 class PairSource(Protocol):
@@ -47,8 +49,11 @@ class PairSource(Protocol):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Pairs:
-    """Pairs with one onset and one apex each: (N, 224, 224, 3) uint8 RGB crops. The other fields as in `PairSource`."""
+class PairTable:
+    """Pairs with one onset and one apex each, read from their pictures when they are needed.
+
+    `onset`, `apex`: (N,) paths of 224×224 crops. The other fields as in `PairSource`.
+    """
 
     onset: np.ndarray
     apex: np.ndarray
@@ -74,47 +79,65 @@ class Pairs:
         return self.centre(index)
 
     def centre(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """The pair itself."""
-        return self.onset[index], self.apex[index]
+        """The pair itself.
+
+        Raises:
+            DataError: a picture is missing, damaged or of another size.
+        """
+        return _read_crop(self.onset[index]), _read_crop(self.apex[index])
 
 
-def load_pairs(path: Path, class_names: tuple[str, ...]) -> Pairs:
-    """Read an .npz with the arrays onset, apex, label and subject.
+def _read_crop(path: str) -> np.ndarray:
+    crop_bgr = read_image(Path(path))
+    if crop_bgr.shape != (INPUT_SIZE, INPUT_SIZE, 3):
+        raise DataError(f"{path} is {crop_bgr.shape[1]}×{crop_bgr.shape[0]}, not a crop of {INPUT_SIZE}×{INPUT_SIZE}.")
+    return cv2.cvtColor(crop_bgr, cv2.COLOR_BGR2RGB)
 
-    The keys of the pairs are their positions in the file, the data set is its name, the emotions are the classes.
+
+def is_pair_table(folder: Path) -> bool:
+    """Whether a folder holds pairs as `mmnet synth` leaves them."""
+    return (folder / MANIFEST).is_file()
+
+
+def load_pairs(folder: Path, class_names: tuple[str, ...]) -> PairTable:
+    """Read the table of a folder of crops, as `mmnet synth` leaves it; pairs of other classes are passed over.
+
+    The table has the columns onset and apex (pictures beside it), subject and label (a class by name), and perhaps
+    dataset, aus and crop_recipe. The keys of the pairs are their onsets, their emotions the classes.
 
     Raises:
-        DataError: the file is missing, damaged, empty, or its arrays are not those of `Pairs`.
+        DataError: there is none, it lacks a column, is cut by different recipes, or no pair is of these classes.
     """
+    path = folder / MANIFEST
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in _ARRAYS}
-    except FileNotFoundError:
+        with path.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            if missing := [name for name in _COLUMNS if name not in (table.fieldnames or ())]:
+                raise DataError(f"{path} lacks the column {', '.join(missing)}; it needs {', '.join(_COLUMNS)}.")
+            rows = [row for row in table if row["label"] in class_names]
+    except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"{path}: no such file. Make synthetic pairs with mmnet synth.") from None
-    except KeyError as error:
-        raise DataError(f"{path} lacks an array ({error.args[0]}); it needs {', '.join(_ARRAYS)}.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as an .npz of pairs: {error}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table ({error}).") from None
+    if not rows:
+        raise DataError(f"{path} holds no pairs of the classes {', '.join(class_names)}.")
+    recipes = {row.get("crop_recipe") or "" for row in rows}
+    if len(recipes) > 1:
+        raise DataError(f"{path}: the crops were cut in different ways ({'; '.join(sorted(recipes))}).")
 
-    count = len(arrays["label"])
-    crops = (count, INPUT_SIZE, INPUT_SIZE, 3)
-    for name, shape, kind in (("onset", crops, "u1"), ("apex", crops, "u1"), ("label", (count,), "i8")):
-        if arrays[name].shape != shape or arrays[name].dtype != np.dtype(kind):
-            raise DataError(
-                f"{path}: {name} is {arrays[name].shape} {arrays[name].dtype}, not {shape} {np.dtype(kind)}."
-            )
-    if count == 0:
-        raise DataError(f"{path} holds no pairs.")
-    if arrays["subject"].shape != (count,):
-        raise DataError(f"{path}: {arrays['subject'].shape} subjects for {count} pairs.")
-    if arrays["label"].min() < 0 or arrays["label"].max() >= len(class_names):
-        raise DataError(f"{path}: labels outside 0…{len(class_names) - 1}, which stand for {', '.join(class_names)}.")
-    return Pairs(
-        **arrays,
-        key=np.arange(count).astype(str),
-        dataset=np.full(count, path.stem),
-        emotion=np.array(class_names)[arrays["label"]],
+    def column(name: str, otherwise: str = "") -> np.ndarray:
+        return np.array([row.get(name) or otherwise for row in rows])
+
+    return PairTable(
+        onset=np.array([str(folder / row["onset"]) for row in rows]),
+        apex=np.array([str(folder / row["apex"]) for row in rows]),
+        label=np.array([class_names.index(row["label"]) for row in rows], np.int64),
+        subject=column("subject"),
+        key=column("onset"),
+        dataset=column("dataset", folder.name),
+        emotion=column("label"),
         class_names=class_names,
+        crop_recipe=recipes.pop(),
     )
 
 
@@ -146,10 +169,19 @@ def augment(onset: np.ndarray, apex: np.ndarray, recipe: Recipe, rng: np.random.
         warp[0] = -warp[0]
         warp[0, 2] += INPUT_SIZE - 1
     brightness, contrast = rng.uniform(1 - recipe.colour_jitter, 1 + recipe.colour_jitter, size=2)
+    if recipe.intensity_jitter:
+        factor = np.exp(rng.uniform(-recipe.intensity_jitter, recipe.intensity_jitter))
+        apex = cv2.addWeighted(apex, factor, onset, 1 - factor, 0)
+    if recipe.grey_probability and rng.random() < recipe.grey_probability:
+        onset, apex = (
+            np.repeat(crop.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2) for crop in (onset, apex)
+        )
     grey = brightness * onset.mean()
     levels = np.clip((np.arange(256) * brightness - grey) * contrast + grey, 0, 255).round().astype(np.uint8)
     size = (INPUT_SIZE, INPUT_SIZE)
-    return np.stack([levels[cv2.warpAffine(crop, warp, size, flags=cv2.INTER_LINEAR)] for crop in (onset, apex)])
+    return np.stack(
+        [cv2.LUT(cv2.warpAffine(crop, warp, size, flags=cv2.INTER_LINEAR), levels) for crop in (onset, apex)]
+    )
 
 
 class PairDataset(Dataset):

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
@@ -31,6 +32,7 @@ from torch import Tensor, nn
 import app
 from app.errors import MmnetError, ModelError, OutputError
 from app.face.alignment import AS_IS_RECIPE, CROP_RECIPE, CROP_SIZE
+from model.calibration import NONE, UNCALIBRATED, Calibration
 from model.checkpoint import RunRecord, load_checkpoint
 from model.mmnet import MMNet, normalise_crops
 from model.reference import load_reference, sha256_of
@@ -38,7 +40,9 @@ from model.report import POOLED
 
 FORMAT_VERSION = 1
 PARITY_TOLERANCE = 1e-4
+HALF_TOLERANCE = 3e-3  # of a network whose weights are rounded to float16
 _OPSET = 18
+_HALVED_FROM = 1024  # weights; norms and biases are few and stay as they are
 _MANIFEST, _CARD = "manifest.json", "card.md"
 _OUTPUTS = ("probabilities", "attention")
 _log = logging.getLogger("mmnet.export")
@@ -47,13 +51,15 @@ _log = logging.getLogger("mmnet.export")
 class DeployedNetwork(nn.Module):
     """What the application runs: uint8 crops (N, 224, 224, 3) in; probabilities (N, K), attention (N, 112, 112) out."""
 
-    def __init__(self, network: MMNet) -> None:
+    def __init__(self, network: MMNet, calibration: Calibration = UNCALIBRATED) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.temperature = network, calibration.temperature
+        bias = [calibration.none_bias if name == NONE else 0.0 for name in network.config.class_names]
+        self.register_buffer("bias", torch.tensor(bias))
 
     def forward(self, onset: Tensor, apex: Tensor) -> tuple[Tensor, Tensor]:
         logits, attention = self.network(normalise_crops(onset), normalise_crops(apex))
-        return logits.softmax(dim=1), attention
+        return ((logits + self.bias) / self.temperature).softmax(dim=1), attention
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +127,11 @@ def reference_provenance(path: Path) -> Provenance:
     )
 
 
-def export_onnx(network: MMNet, path: Path, provenance: Provenance) -> float:
+def export_onnx(network: MMNet, path: Path, provenance: Provenance, calibration: Calibration = UNCALIBRATED) -> float:
     """Write a trained network to one ONNX file, which appears only once ONNX Runtime agrees with PyTorch.
+
+    Args:
+        calibration: what is done to the logits, so that confidence is what it says.
 
     Returns:
         The largest difference found between the two, in probability or attention.
@@ -131,13 +140,15 @@ def export_onnx(network: MMNet, path: Path, provenance: Provenance) -> float:
         ModelError: the network has never seen a training step, or the exported graph computes something else.
         OutputError: the file cannot be written.
     """
+    if not isinstance(network, MMNet):
+        raise ModelError("Only MMNet is exported; this network is there for comparison.")
     if not network.main_branch.bn1.num_batches_tracked:
         raise ModelError("This network has never seen a training step; random weights are not exported.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path.parent} cannot be made: {error.strerror}.") from None
-    deployed = DeployedNetwork(network.cpu().eval())
+    deployed = DeployedNetwork(network.cpu().eval(), calibration)
     batch = {0: torch.export.Dim("batch")}
     with _quiet():
         program = torch.onnx.export(
@@ -156,7 +167,9 @@ def export_onnx(network: MMNet, path: Path, provenance: Provenance) -> float:
     temporary = path.with_suffix(".onnx.tmp")
     try:
         program.save(temporary, external_data=False)
-        difference = check_parity(deployed, temporary)
+        check_parity(deployed, temporary)
+        _halve(temporary)
+        difference = check_parity(deployed, temporary, HALF_TOLERANCE)
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
@@ -165,11 +178,29 @@ def export_onnx(network: MMNet, path: Path, provenance: Provenance) -> float:
     return difference
 
 
-def check_parity(deployed: nn.Module, path: Path) -> float:
+def _halve(path: Path) -> None:
+    """Store the large weights of a file as float16; the graph casts them back, so that it computes in float32."""
+    model = onnx.load(path)
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < _HALVED_FROM:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.save(model, path)
+
+
+def check_parity(deployed: nn.Module, path: Path, tolerance: float = PARITY_TOLERANCE) -> float:
     """Run PyTorch and ONNX Runtime on the same crops, one pair and three; return the largest difference.
 
     Raises:
-        ModelError: a result differs by more than `PARITY_TOLERANCE`.
+        ModelError: a result differs by more than the tolerance.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     largest = 0.0
@@ -182,8 +213,8 @@ def check_parity(deployed: nn.Module, path: Path) -> float:
             if ours.shape != theirs.shape:
                 raise ModelError(f"The exported graph gives {name} of shape {theirs.shape}, not {tuple(ours.shape)}.")
             largest = max(largest, float(np.abs(ours.numpy() - theirs).max()))
-    if not largest <= PARITY_TOLERANCE:
-        raise ModelError(f"ONNX Runtime and PyTorch differ by {largest:.1e}, more than {PARITY_TOLERANCE:.0e}.")
+    if not largest <= tolerance:
+        raise ModelError(f"ONNX Runtime and PyTorch differ by {largest:.1e}, more than {tolerance:.0e}.")
     return largest
 
 
@@ -292,12 +323,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     try:
         if arguments.from_reference:
-            network = load_reference(arguments.from_reference, arguments.class_names)
+            network, calibration = load_reference(arguments.from_reference, arguments.class_names), UNCALIBRATED
             provenance = reference_provenance(arguments.from_reference)
         else:
             network, _, record = load_checkpoint(arguments.checkpoint)
-            provenance = provenance_of(record)
-        difference = export_onnx(network, arguments.out, provenance)
+            provenance, calibration = provenance_of(record), record.calibration
+        difference = export_onnx(network, arguments.out, provenance, calibration)
         write_card(arguments.out, provenance, arguments.checkpoint)
         if arguments.default or arguments.out.with_name(_MANIFEST).exists():
             update_manifest(arguments.out, network.config.class_names, arguments.default)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -23,12 +24,13 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from app.errors import ModelError, OutputError
+from model.baselines import make_network
 from model.checkpoint import RunRecord, load_checkpoint, save_checkpoint, written_whole
 from model.compute import this_machine
 from model.configs import Recipe
 from model.dataset import PairDataset, PairSource
 from model.metrics import score
-from model.mmnet import MMNet, normalise_crops
+from model.mmnet import normalise_crops
 
 CHECKPOINT = "checkpoint.safetensors"
 _BEST = "best.safetensors"
@@ -62,9 +64,9 @@ def learning_rate(recipe: Recipe, epoch: int, step: int) -> float:
     return recipe.learning_rate * recipe.decay ** min(epoch, recipe.decay_epochs) * warmup
 
 
-def make_optimiser(network: MMNet, recipe: Recipe) -> torch.optim.AdamW:
+def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW with two groups, the head and the rest; `rate` of a group is relative to the learning rate."""
-    head = list(network.main_branch.fc.parameters())
+    head = list((network.resnet if hasattr(network, "resnet") else network.main_branch).fc.parameters())
     is_head = {id(parameter) for parameter in head}
     rest = [parameter for parameter in network.parameters() if id(parameter) not in is_head]
     groups = [{"params": rest, "rate": 1.0}, {"params": head, "rate": recipe.head_rate}]
@@ -84,6 +86,23 @@ def _logits(network: nn.Module, onset: torch.Tensor, apex: torch.Tensor, is_redu
     return logits.float()
 
 
+def _loader(dataset: PairDataset, batch_size: int, order: Sequence[int] | None = None) -> DataLoader:
+    """Batches of a data set, read and augmented in as many processes as the device is worth."""
+    processes = this_machine().loader_processes
+    return DataLoader(
+        dataset,
+        batch_size,
+        sampler=order,
+        num_workers=processes,
+        worker_init_fn=_with_one_thread if processes else None,
+    )
+
+
+def _with_one_thread(_: int) -> None:
+    """Loader processes share the cores already; OpenCV would start a thread for each of them in every process."""
+    cv2.setNumThreads(1)
+
+
 def evaluate(network: nn.Module, pairs: PairSource, *, is_reduced: bool = False, is_still: bool = False) -> np.ndarray:
     """Class probabilities (N, K) float64 of every pair, of the frames as coded.
 
@@ -95,7 +114,7 @@ def evaluate(network: nn.Module, pairs: PairSource, *, is_reduced: bool = False,
         ModelError: they are not finite.
     """
     network.eval()
-    loader = DataLoader(PairDataset(pairs, is_still=is_still), batch_size=_EVALUATION_BATCH)
+    loader = _loader(PairDataset(pairs, is_still=is_still), _EVALUATION_BATCH)
     with torch.inference_mode():
         logits = [
             _logits(network, onset, apex, is_reduced) for onset, apex, _ in tqdm(loader, disable=None, leave=False)
@@ -173,7 +192,7 @@ def finish(folder: Path, network: nn.Module, record: RunRecord) -> None:
     (folder / _BEST).unlink(missing_ok=True)
 
 
-def _start(folder: Path, record: RunRecord) -> tuple[MMNet, dict, RunRecord]:
+def _start(folder: Path, record: RunRecord) -> tuple[nn.Module, dict, RunRecord]:
     """A new network, or the one in the folder."""
     for unfinished in folder.glob("*.tmp"):
         unfinished.unlink(missing_ok=True)
@@ -184,7 +203,7 @@ def _start(folder: Path, record: RunRecord) -> tuple[MMNet, dict, RunRecord]:
         return network, state, found
     make_folder(folder)
     torch.manual_seed(int(np.random.SeedSequence(random_seed(record.seed, record.fold)).generate_state(1)[0]))
-    return MMNet(record.config.network), {}, record
+    return make_network(record.config.network), {}, record
 
 
 def check_same_run(checkpoint: Path, found: RunRecord, wanted: RunRecord) -> None:
@@ -228,7 +247,7 @@ def _train_epoch(
     recipe, epoch = record.config.recipe, record.epochs_done
     seed = (*random_seed(record.seed, record.fold), epoch)
     order = np.random.default_rng(seed).permutation(len(pairs)).tolist()
-    loader = DataLoader(PairDataset(pairs, recipe, seed), batch_size=recipe.batch_size, sampler=order)
+    loader = _loader(PairDataset(pairs, recipe, seed), recipe.batch_size, order)
     network.train()
     loss_sum, hits = 0.0, 0
     for batch, (onset, apex, label) in enumerate(loader):
@@ -237,7 +256,7 @@ def _train_epoch(
             group["lr"] = rate * group["rate"]
         logits = _logits(network, onset, apex, is_reduced=True)
         label = label.to(logits.device)
-        loss = F.cross_entropy(logits, label)
+        loss = F.cross_entropy(logits, label, label_smoothing=recipe.label_smoothing)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -14,7 +14,7 @@ import numpy as np
 from app.errors import DataError
 from model.dataset import check_people_held_out
 
-_SET_ASIDE = 0.15  # of the training subjects, for early stopping
+SET_ASIDE = 0.15  # of the training subjects, for early stopping
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +102,23 @@ def _balanced_groups(subject: np.ndarray, folds: int) -> np.ndarray:
     return np.array([fold_of[name] for name in subject.tolist()])
 
 
-def set_aside(train: np.ndarray, subject: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Divide a fold's training samples by subject: those to learn from, and those to stop early on.
+def set_aside(
+    train: np.ndarray, subject: np.ndarray, rng: np.random.Generator, share: float = SET_ASIDE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide a fold's training samples by subject: those to learn from, and those to choose something on.
 
     Args:
         train: positions of the training samples.
         subject: (N,) of all samples.
+        share: of the subjects, at least one.
 
     Raises:
         DataError: there is one training subject only.
     """
     names = np.unique(subject[train])
     if len(names) < 2:
-        raise DataError("Early stopping needs at least two training subjects: use the protocol loso.")
-    count = max(1, round(_SET_ASIDE * len(names)))
+        raise DataError("There is one subject only: none is left to set aside. Use more people, or the protocol loso.")
+    count = max(1, round(share * len(names)))
     is_aside = np.isin(subject[train], rng.permutation(names)[:count])
     return train[~is_aside], train[is_aside]
 

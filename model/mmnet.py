@@ -117,7 +117,7 @@ class MotionBranch(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x_NCHW: Tensor, position_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x_NCHW: Tensor, position_NCHW: Tensor | float) -> tuple[Tensor, Tensor]:
         x_NCHW = F.relu(self.bn1(self.conv1(x_NCHW)), inplace=True)
         x_NCHW, first_N1HW = self.layer1[0](x_NCHW)
         attention_N1HW = first_N1HW
@@ -136,7 +136,9 @@ class MMNet(nn.Module):
         self.conv_act = nn.Sequential(
             nn.Conv2d(3, 180, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(180), nn.ReLU(inplace=True)
         )
-        self.vit_pos = PositionCalibration(config.position_blocks, config.position_mlp_ratio)
+        self.has_position = config.architecture != "no-position"
+        if self.has_position:
+            self.vit_pos = PositionCalibration(config.position_blocks, config.position_mlp_ratio)
         self.main_branch = MotionBranch(len(config.class_names))
 
     def forward(self, onset_NCHW: Tensor, apex_NCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,5 +147,5 @@ class MMNet(nn.Module):
         Both inputs are (N, 3, 224, 224), RGB, normalised as by `normalise_crops`. Returns logits (N, K) and the
         attention of the first CA block (N, 112, 112) in 0–1.
         """
-        position_NCHW = self.vit_pos(onset_NCHW)
+        position_NCHW = self.vit_pos(onset_NCHW) if self.has_position else 0.0
         return self.main_branch(self.conv_act(apex_NCHW - onset_NCHW), position_NCHW)

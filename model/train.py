@@ -1,7 +1,7 @@
 """Train MMNet on onset/apex pairs.
 
     mmnet train PREPARED… --config casme2_5class --out runs/NAME      cross-validation
-    mmnet train --pairs A.npz --validate B.npz --out runs/NAME        one network, scored on given people
+    mmnet train --pairs A/pairs --validate B/pairs --out runs/NAME    one network, scored on given people
 
 The number of epochs is fixed beforehand and the last network is the result: choosing the best epoch on the people that
 are held out would be choosing on the test. A run that was cut off goes on with --resume and ends with the same numbers.
@@ -22,18 +22,20 @@ import numpy as np
 import torch
 
 from app.errors import DataError, MmnetError, OutputError
+from model.calibration import expected_calibration_error, fit_calibration
 from model.checkpoint import RunRecord, read_record
 from model.compute import keep_freed_memory
-from model.configs import CONFIGS, RunConfig, synthetic_3class
+from model.configs import CONFIGS, RunConfig, synthetic
 from model.crossvalidate import begin, plan, pool, read_settings, train_final, train_fold, train_folds
-from model.dataset import PairSource, check_people_held_out, load_pairs
-from model.fit import CHECKPOINT, check_same_run, evaluate, finish, fit, make_folder, scores_of
-from model.folds import PROTOCOLS
+from model.dataset import PairSource, check_people_held_out, is_pair_table, load_pairs
+from model.fit import CHECKPOINT, check_same_run, evaluate, finish, fit, make_folder, random_seed, scores_of
+from model.folds import PROTOCOLS, set_aside
 from model.labels import class_protocol
 from model.prepared import load_prepared
 from model.processes import end_with_parent
 from model.report import DECIMALS, POOLED, Predictions, write_json, write_report
 
+_CALIBRATION_SHARE = 1 / 12  # of the people; a temperature is one number
 _log = logging.getLogger("mmnet.train")
 
 
@@ -49,18 +51,24 @@ def train(
 ) -> RunRecord:
     """Run all epochs of a recipe and score the last network on people it has never seen.
 
-    Leaves in `out`: checkpoint.safetensors, config.json, metrics.csv (a row an epoch), predictions.csv, scores.json,
-    confusion.csv and .png, card.md and .json. The scores are those of the network in the checkpoint; `control` are its
-    scores on pairs in which nothing moves.
+    One in twelve of the people to learn from is set aside: their pairs decide the calibration of the probabilities,
+    and nothing else. Leaves in `out`: checkpoint.safetensors, config.json, metrics.csv (a row an epoch),
+    predictions.csv, scores.json, confusion.csv and .png, card.md and .json. The scores are those of the network in the
+    checkpoint; `control` are its scores on pairs in which nothing moves.
 
     Raises:
-        DataError: the sets share a person.
+        DataError: the sets share a person, or there is only one person to learn from.
         ModelError: the loss diverged, or the checkpoint to resume belongs to another run.
         OutputError: `out` holds a run already, or cannot be written.
     """
     check_people_held_out(pairs.subject, validate.subject)
-    data = {f"{name}_pairs": len(part) for name, part in (("train", pairs), ("validate", validate))}
-    data |= {f"{name}_people": len(np.unique(p.subject)) for name, p in (("train", pairs), ("validate", validate))}
+    learn, aside = set_aside(
+        np.arange(len(pairs)), pairs.subject, np.random.default_rng(random_seed(seed, "")), _CALIBRATION_SHARE
+    )
+    calibrate, pairs = pairs.subset(aside), pairs.subset(learn)
+    parts = {"train": pairs, "calibrate": calibrate, "validate": validate}
+    data = {f"{name}_pairs": len(part) for name, part in parts.items()}
+    data |= {f"{name}_people": len(np.unique(part.subject)) for name, part in parts.items()}
     record = RunRecord(config, seed, data, crop_recipe=pairs.crop_recipe)
     checkpoint = out / CHECKPOINT
     if checkpoint.exists():
@@ -76,22 +84,29 @@ def train(
 
     torch.set_num_threads(threads)
     network, record = fit(record, pairs, out, validate=validate)
-    predictions = Predictions("validate", seed, np.arange(len(validate)), evaluate(network, validate).round(DECIMALS))
-    control = evaluate(network, validate, is_still=True)
+    names = config.network.class_names
+    calibration = fit_calibration(evaluate(network, calibrate), calibrate.label, names)
+    probabilities = calibration.applied(evaluate(network, validate), names)
+    predictions = Predictions("validate", seed, np.arange(len(validate)), probabilities.round(DECIMALS))
+    control = calibration.applied(evaluate(network, validate, is_still=True), names)
     means = control.mean(axis=0).round(4).tolist()
-    extra = {"control": scores_of(control, validate.label) | {"mean_probabilities": means}}
+    extra = {
+        "calibration": asdict(calibration),
+        "calibration_error": expected_calibration_error(probabilities, validate.label),
+        "control": scores_of(control, validate.label) | {"mean_probabilities": means},
+    }
     scores = write_report(out, config, validate, [predictions], settings=settings, learned_from=pairs, extra=extra)
-    results = {name: scores[name] for name in (*POOLED, "confusion", "class_names", "control")}
-    record = replace(record, results=results)
+    results = {name: scores[name] for name in (*POOLED, "confusion", "class_names", *extra)}
+    record = replace(record, results=results, calibration=calibration)
     finish(out, network, record)
     return record
 
 
 def _load(paths: Sequence[Path], config: RunConfig, classes: str | None) -> tuple[RunConfig, PairSource]:
-    """The pairs of prepared folders, or of one .npz, and the configuration with their classes."""
-    if any(path.suffix == ".npz" for path in paths):
+    """The pairs of prepared folders, or of one synthetic set, and the configuration with their classes."""
+    if any(is_pair_table(path) for path in paths):
         if len(paths) > 1 or classes is not None:
-            raise DataError("An .npz is given alone, and without --classes: its labels are class numbers already.")
+            raise DataError("A synthetic set is given alone, and without --classes: its labels are classes already.")
         return replace(config, classes=""), load_pairs(paths[0], config.network.class_names)
     if not (classes or config.classes):
         raise DataError(f"The configuration {config.name} has no classes for prepared data: use another, or --classes.")
@@ -148,11 +163,13 @@ def _not_negative(text: str) -> int:
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mmnet train", description="Train MMNet on onset/apex pairs.")
-    parser.add_argument("prepared", type=Path, nargs="*", metavar="PREPARED", help="prepared folders, or one .npz")
-    parser.add_argument("--pairs", type=Path, metavar="NPZ", help="pairs to learn from, instead of a cross-validation")
-    parser.add_argument("--validate", type=Path, metavar="NPZ", help="pairs of other people, to score on")
+    parser.add_argument(
+        "prepared", type=Path, nargs="*", metavar="PREPARED", help="prepared folders, or one of synthetic pairs"
+    )
+    parser.add_argument("--pairs", type=Path, metavar="DIR", help="pairs to learn from, instead of a cross-validation")
+    parser.add_argument("--validate", type=Path, metavar="DIR", help="pairs of other people, to score on")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
-    parser.add_argument("--config", choices=sorted(CONFIGS), default=synthetic_3class.__name__)
+    parser.add_argument("--config", choices=sorted(CONFIGS), default=synthetic.__name__)
     parser.add_argument("--classes", metavar="NAME|CSV", help="class of each emotion, instead of the config's")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="loso", help="how to score (default: loso)")
     parser.add_argument("--folds", type=_positive, default=5, metavar="N", help="of the protocol kfold (default: 5)")

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import csv
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
+import cv2
 import numpy as np
 
-from model.configs import THREE_CLASSES, RunConfig, synthetic_3class
-from model.dataset import Pairs
+from model.configs import THREE_CLASSES, RunConfig, synthetic
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs in memory: (N, 224, 224, 3) uint8 RGB crops. The other fields as in `PairSource`."""
+
+    onset: np.ndarray
+    apex: np.ndarray
+    label: np.ndarray
+    subject: np.ndarray
+    key: np.ndarray
+    dataset: np.ndarray
+    emotion: np.ndarray
+    class_names: tuple[str, ...]
+    crop_recipe: str = ""
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def subset(self, indices: np.ndarray) -> Self:
+        arrays = {name: value[indices] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **arrays)
+
+    def draw(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return self.centre(index)
+
+    def centre(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.onset[index], self.apex[index]
 
 
 def make_pairs(count: int, people: str, seed: int = 0, *, people_count: int = 3) -> Pairs:
@@ -31,15 +61,23 @@ def make_pairs(count: int, people: str, seed: int = 0, *, people_count: int = 3)
     )
 
 
-def save_pairs(path: Path, pairs: Pairs, **changes: np.ndarray | None) -> Path:
-    """Write the .npz that `load_pairs` reads; `changes` replaces arrays, or leaves out those that are None."""
-    arrays = {name: getattr(pairs, name) for name in ("onset", "apex", "label", "subject")} | changes
-    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
-    return path
+def save_pairs(folder: Path, pairs: Pairs) -> Path:
+    """Write the folder that `load_pairs` reads."""
+    folder.mkdir(parents=True)
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("onset", "apex", "label", "subject"))
+        for index in range(len(pairs)):
+            names = [f"{index}_{role}.png" for role in ("onset", "apex")]
+            for name, crop in zip(names, pairs.centre(index), strict=True):
+                cv2.imwrite(str(folder / name), np.ascontiguousarray(crop[..., ::-1]))
+            table.writerow((*names, pairs.class_names[pairs.label[index]], pairs.subject[index]))
+    return folder
 
 
 def tiny_config(**changes: float) -> RunConfig:
-    """The synthetic run with a recipe of two epochs and four pairs a step."""
-    config = synthetic_3class()
+    """A run with a recipe of two epochs and four pairs a step."""
+    config = synthetic()
+    config = replace(config, network=replace(config.network, class_names=THREE_CLASSES))
     recipe = {"epochs": 2, "batch_size": 4, "learning_rate": 3e-4, "warmup_steps": 0, "padding_px": 2} | changes
     return replace(config, recipe=replace(config.recipe, **recipe))

@@ -20,7 +20,7 @@ from app.face.alignment import AS_IS_RECIPE, CROP_RECIPE
 from app.recognition.classifier import Classifier
 from model import export
 from model.checkpoint import RunRecord, save_checkpoint
-from model.configs import casme2_5class, synthetic_3class
+from model.configs import casme2_5class, synthetic
 from model.export import DeployedNetwork, Provenance, export_onnx, main, update_manifest
 from model.mmnet import MMNet, normalise_crops
 
@@ -29,7 +29,7 @@ PROVENANCE = Provenance("tiny", "noise", "none", SCORES)
 DATA = {"train_pairs": 4, "validate_pairs": 2, "train_people": 3, "validate_people": 1}
 
 
-def trained(config=synthetic_3class) -> MMNet:
+def trained(config=synthetic) -> MMNet:
     """A network after one forward pass in training mode: enough to have running statistics of its own."""
     torch.manual_seed(0)
     network = MMNet(config().network).train()
@@ -46,7 +46,7 @@ def network() -> MMNet:
 @pytest.fixture(scope="module")
 def path(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "tiny.onnx"
-    assert export_onnx(network, path, PROVENANCE) < 1e-4
+    assert export_onnx(network, path, PROVENANCE) < 3e-3
     return path
 
 
@@ -56,7 +56,7 @@ def crops(count: int, seed: int = 5) -> np.ndarray:
 
 def test_file_stands_alone_and_is_small(path):
     assert sorted(p.name for p in path.parent.iterdir()) == ["tiny.onnx"]
-    assert path.stat().st_size < 40e6
+    assert path.stat().st_size < 20e6
     onnx.checker.check_model(onnx.load(path), full_check=True)
 
 
@@ -65,7 +65,7 @@ def test_inputs_and_outputs(path):
     inputs = {i.name: (i.type, i.shape[1:]) for i in session.get_inputs()}
     outputs = {o.name: (o.type, o.shape[1:]) for o in session.get_outputs()}
     assert inputs == {name: ("tensor(uint8)", [224, 224, 3]) for name in ("onset", "apex")}
-    assert outputs == {"probabilities": ("tensor(float)", [3]), "attention": ("tensor(float)", [112, 112])}
+    assert outputs == {"probabilities": ("tensor(float)", [4]), "attention": ("tensor(float)", [112, 112])}
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -83,7 +83,7 @@ def test_any_batch_gives_what_the_network_gives(network, path, count):
 def test_metadata_say_what_the_network_is(path):
     metadata = {p.key: p.value for p in onnx.load(path).metadata_props}
     assert metadata["format_version"] == "1"
-    assert json.loads(metadata["class_names"]) == ["negative", "positive", "surprise"]
+    assert json.loads(metadata["class_names"]) == ["negative", "positive", "surprise", "none"]
     assert metadata["crop_recipe"] == CROP_RECIPE
     assert metadata["training_data"] == "noise"
     assert metadata["protocol"] == "none"
@@ -104,7 +104,7 @@ def test_file_tells_nothing_of_the_machine_it_was_made_on(path):
 def test_the_application_accepts_the_file(path):
     with Classifier(RecognitionConfig(model=path, device="cpu")) as classifier:
         prediction = classifier.classify(*crops(2))
-    assert prediction.class_names == ("negative", "positive", "surprise")
+    assert prediction.class_names == ("negative", "positive", "surprise", "none")
     assert prediction.attention.shape == (112, 112)
 
 
@@ -115,7 +115,7 @@ def test_same_network_gives_the_same_bytes(network, path, tmp_path):
 
 def test_random_weights_are_refused(tmp_path):
     with pytest.raises(ModelError, match="never seen a training step"):
-        export_onnx(MMNet(synthetic_3class().network), tmp_path / "random.onnx", PROVENANCE)
+        export_onnx(MMNet(synthetic().network), tmp_path / "random.onnx", PROVENANCE)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,7 +141,7 @@ def test_a_place_that_cannot_be_written_is_named(network, tmp_path):
         export_onnx(network, tmp_path / "file" / "net.onnx", PROVENANCE)
 
 
-def checkpoint(folder, results, config=synthetic_3class):
+def checkpoint(folder, results, config=synthetic):
     history = ({"epoch": 1, "train_loss": 1.0},)
     record = RunRecord(config(), seed=0, data=DATA, history=history, results=results)
     network = trained(config)
@@ -240,12 +240,12 @@ def test_batch_norm_counts_training_steps():
 def test_a_network_trained_on_everybody_says_whose_scores_it_carries(network):
     results = SCORES | {"sd": {"uf1": 0.02}, "class_names": ["negative", "positive", "surprise"]}
     record = RunRecord(
-        synthetic_3class(), 0, DATA, results=results, scored="cross-validation, 3 folds", crop_recipe=AS_IS_RECIPE
+        synthetic(), 0, DATA, results=results, scored="cross-validation, 3 folds", crop_recipe=AS_IS_RECIPE
     )
     said = export.provenance_of(record)
     assert said.protocol == "cross-validation, 3 folds"
     assert said.scores["sd"] == {"uf1": 0.02}
     assert said.crop_recipe == AS_IS_RECIPE
-    plain = export.provenance_of(RunRecord(synthetic_3class(), 0, DATA, results=SCORES))
+    plain = export.provenance_of(RunRecord(synthetic(), 0, DATA, results=SCORES))
     assert "scored on 2 pairs of 1 other people" in plain.protocol
     assert plain.crop_recipe == CROP_RECIPE

@@ -10,15 +10,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pairs import make_pairs, tiny_config
+from pairs import Pairs, make_pairs, tiny_config
 from safetensors.torch import save_file
 from torch import nn
 
 from app.errors import ModelError, OutputError
 from model import fit as fit_module
 from model.checkpoint import RunRecord, load_checkpoint, read_record, save_checkpoint, written_whole
-from model.configs import casme2_3class, synthetic_3class
-from model.dataset import Pairs
+from model.configs import casme2_3class, synthetic
 from model.fit import CHECKPOINT, Choice, evaluate, fit, make_optimiser, random_seed, write_rows
 from model.mmnet import MMNet
 
@@ -122,8 +121,8 @@ def test_the_network_learns_three_pairs_by_heart(tmp_path):
 
 
 def test_head_and_rest_learn_at_their_own_rates():
-    network = MMNet(synthetic_3class().network)
-    optimiser = make_optimiser(network, replace(synthetic_3class().recipe, head_rate=0.25))
+    network = MMNet(synthetic().network)
+    optimiser = make_optimiser(network, replace(synthetic().recipe, head_rate=0.25))
     rates = {id(p): group["rate"] for group in optimiser.param_groups for p in group["params"]}
     assert len(rates) == len(list(network.parameters()))
     head = {name for name, p in network.named_parameters() if rates[id(p)] == 0.25}

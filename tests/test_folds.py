@@ -80,7 +80,7 @@ def test_subjects_are_set_aside_as_a_whole():
 
 
 def test_one_training_subject_cannot_be_set_aside():
-    with pytest.raises(DataError, match="two training subjects"):
+    with pytest.raises(DataError, match="one subject only"):
         set_aside(np.array([1, 3]), SUBJECT, np.random.default_rng(0))
 
 

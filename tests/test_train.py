@@ -7,14 +7,15 @@ import json
 import logging
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
-from pairs import make_pairs, save_pairs, tiny_config
+from pairs import Pairs, make_pairs, save_pairs, tiny_config
 
 from app.errors import DataError, ModelError, OutputError
 from model.checkpoint import load_checkpoint
 from model.configs import CONFIGS, THREE_CLASSES, casme2_3class, casme2_5class, samm_3class, samm_5class
-from model.dataset import PairDataset, Pairs, augment, load_pairs
+from model.dataset import PairDataset, augment, load_pairs
 from model.export import provenance_of
 from model.fit import evaluate, learning_rate
 from model.train import main, train
@@ -56,11 +57,18 @@ def test_a_run_leaves_its_numbers(run, held_out):
         "tensorboard",
     ]
     config = json.loads((out / "config.json").read_text())
-    assert config["data"] == {"train_pairs": 4, "validate_pairs": 3, "train_people": 2, "validate_people": 1}
+    assert config["data"] == {
+        "train_pairs": 3,
+        "calibrate_pairs": 1,
+        "validate_pairs": 3,
+        "train_people": 1,
+        "calibrate_people": 1,
+        "validate_people": 1,
+    }
     assert (config["seed"], config["threads"], config["recipe"]["batch_size"]) == (3, 1, 4)
 
     card = (out / "card.md").read_text(encoding="utf-8")
-    assert "Training: samples 4, subjects 2." in card
+    assert "Training: samples 3, subjects 1." in card
     assert "Test: samples 3, subjects 1." in card
 
     metrics = rows(out / "metrics.csv")
@@ -75,6 +83,8 @@ def test_a_run_leaves_its_numbers(run, held_out):
     assert np.sum(scores["confusion"]) == 3
     assert np.sum(scores["control"]["confusion"]) == 3
     assert {name: scores[name] for name in record.results} == record.results
+    assert scores["calibration"] == {"temperature": record.calibration.temperature, "none_bias": 0.0}
+    assert 0 <= scores["calibration_error"] <= 1
 
 
 def test_the_checkpoint_holds_the_network_that_was_scored(run, held_out):
@@ -82,14 +92,14 @@ def test_the_checkpoint_holds_the_network_that_was_scored(run, held_out):
     network, optimiser, found = load_checkpoint(out / "checkpoint.safetensors")
     assert found == record
     assert optimiser == {}
-    probabilities = evaluate(network, held_out)
+    probabilities = record.calibration.applied(evaluate(network, held_out), THREE_CLASSES)
     saved = [float(row["p_surprise"]) for row in rows(out / "predictions.csv")]
     np.testing.assert_allclose(probabilities[:, 2], saved, atol=1e-4)
 
 
 def test_a_run_can_be_exported(run):
     said = provenance_of(run[1])
-    assert said.name == "synthetic_3class"
+    assert said.name == "synthetic"
     assert set(said.scores) == {"accuracy", "uf1", "uar", "confusion"}
 
 
@@ -124,7 +134,7 @@ def test_a_folder_that_cannot_be_made_is_named(learn, held_out, tmp_path):
 
 def test_command_line(learn, held_out, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    files = [str(save_pairs(tmp_path / "a.npz", learn)), str(save_pairs(tmp_path / "b.npz", held_out))]
+    files = [str(save_pairs(tmp_path / "a", learn)), str(save_pairs(tmp_path / "b", held_out))]
     out = tmp_path / "run"
     arguments = ["--pairs", files[0], "--validate", files[1], "--out", str(out), "--epochs", "1", "--batch", "3"]
     arguments += ["--threads", "1"]
@@ -134,16 +144,16 @@ def test_command_line(learn, held_out, tmp_path, caplog):
     assert '"uf1"' in caplog.text
     assert main(arguments) == 1
     assert "--resume" in caplog.text
-    assert main(["--pairs", "missing.npz", "--validate", files[1], "--out", str(tmp_path / "other")]) == 1
-    assert "missing.npz" in caplog.text
+    assert main(["--pairs", "missing", "--validate", files[1], "--out", str(tmp_path / "other")]) == 1
+    assert "missing" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "give PREPARED folders"),
-        (["--pairs", "a.npz"], "give PREPARED folders"),
-        (["a", "--pairs", "a.npz", "--validate", "b.npz"], "give PREPARED folders"),
+        (["--pairs", "a"], "give PREPARED folders"),
+        (["a", "--pairs", "a", "--validate", "b"], "give PREPARED folders"),
         (["a", "--protocol", "paper", "--final"], "not selected on the test"),
         (["a", "--epochs", "0"], "less than 1"),
         (["a", "--seed", "-1"], "less than 0"),
@@ -252,37 +262,38 @@ def test_augmentation_without_range_changes_nothing():
 
 
 def test_pairs_are_read_back(learn, tmp_path):
-    found = load_pairs(save_pairs(tmp_path / "pairs.npz", learn), THREE_CLASSES)
-    for name in ("onset", "apex", "label", "subject"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(learn, name))
+    found = load_pairs(save_pairs(tmp_path / "pairs", learn), THREE_CLASSES)
+    assert found.label.tolist() == learn.label.tolist()
+    assert found.subject.tolist() == learn.subject.tolist()
+    for index in range(len(learn)):
+        for ours, theirs in zip(found.centre(index), learn.centre(index), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert len(load_pairs(tmp_path / "pairs", ("negative", "positive"))) == (learn.label < 2).sum()
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("table", "message"),
     [
-        ({"apex": None}, "apex"),
-        ({"onset": np.zeros((4, 100, 100, 3), np.uint8)}, "onset is"),
-        ({"apex": np.zeros((4, 224, 224, 3), np.float32)}, "apex is .* float32"),
-        ({"label": np.array([0, 1, 2, 3])}, "labels outside"),
-        ({"subject": np.array(["a"])}, "1,"),
-        ({"subject": np.array([None] * 4, dtype=object)}, "cannot be read"),
+        ("onset,apex,subject\na.png,b.png,c\n", "lacks the column label"),
+        ("onset,apex,subject,label\n", "no pairs of the classes negative, positive, surprise"),
+        ("onset,apex,subject,label\na.png,b.png,c,joy\n", "no pairs of the classes"),
+        ("onset,apex,subject,label,crop_recipe\na,b,c,negative,x\na,b,c,negative,y\n", "different ways"),
+        ("\0\n\udcff", "cannot be read|lacks the column"),
     ],
 )
-def test_unusable_pairs_are_refused(learn, tmp_path, changes, message):
+def test_unusable_tables_of_pairs_are_refused(tmp_path, table, message):
+    (tmp_path / "manifest.csv").write_bytes(table.encode("utf-8", "surrogateescape"))
     with pytest.raises(DataError, match=message):
-        load_pairs(save_pairs(tmp_path / "pairs.npz", learn, **changes), THREE_CLASSES)
+        load_pairs(tmp_path, THREE_CLASSES)
 
 
-def test_files_that_hold_no_pairs_are_refused(learn, tmp_path):
+def test_unusable_pictures_are_named(learn, tmp_path):
     with pytest.raises(DataError, match="no such file"):
-        load_pairs(tmp_path / "missing.npz", THREE_CLASSES)
-    (tmp_path / "text.npz").write_text("not an archive")
-    (tmp_path / "empty.npz").write_bytes(b"")
-    save_pairs(tmp_path / "cut.npz", learn)
-    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:100_000])
-    for name in ("text.npz", "empty.npz", "cut.npz"):
-        with pytest.raises(DataError, match="cannot be read"):
-            load_pairs(tmp_path / name, THREE_CLASSES)
-    nothing = learn.subset(np.arange(0))
-    with pytest.raises(DataError, match="holds no pairs"):
-        load_pairs(save_pairs(tmp_path / "nothing.npz", nothing), THREE_CLASSES)
+        load_pairs(tmp_path / "missing", THREE_CLASSES)
+    pairs = load_pairs(save_pairs(tmp_path / "pairs", learn), THREE_CLASSES)
+    (tmp_path / "pairs" / "1_apex.png").write_text("not a picture")
+    cv2.imwrite(str(tmp_path / "pairs" / "0_onset.png"), np.zeros((100, 100, 3), np.uint8))
+    with pytest.raises(DataError, match=r"0_onset.png is 100×100"):
+        pairs.centre(0)
+    with pytest.raises(DataError, match=r"1_apex.png"):
+        pairs.centre(1)
