@@ -5,10 +5,11 @@ Live view, replay, the headless command, the benchmark and the tests all call th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 
 from app.config import PipelineConfig, RecognitionConfig
-from app.datatypes import Candidate, Frame, Prediction, SpotState, StepResult
+from app.datatypes import Candidate, Frame, Prediction, Rejection, SpotState, StepResult
 from app.face.alignment import align
 from app.face.quality import assess
 from app.face.tracker import FaceTracker
@@ -16,6 +17,8 @@ from app.recognition.classifier import load_classifier
 from app.resource import Resource
 from app.spotting.motion import MotionAnalyser
 from app.spotting.spotter import Spotter
+
+NO_EXPRESSION = "none"  # the class of a network that tells expressions from blinks, speech and head motion
 
 
 class Recogniser(Resource):
@@ -42,6 +45,16 @@ class Recogniser(Resource):
         """Release the network."""
         if self.classifier is not None:
             self.classifier.close()
+
+
+def judge(candidate: Candidate, prediction: Prediction | None) -> Candidate:
+    """The candidate, withdrawn when a network that knows the class "none" sees no expression in it."""
+    if prediction is None or prediction.label != NO_EXPRESSION:
+        return candidate
+    others = [
+        p for name, p in zip(prediction.class_names, prediction.probabilities, strict=True) if name != NO_EXPRESSION
+    ]
+    return replace(candidate, rejection=Rejection("not an expression", prediction.confidence, float(max(others)), ""))
 
 
 class Pipeline(Resource):
