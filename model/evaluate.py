@@ -21,7 +21,15 @@ from app.recognition.classifier import Classifier
 from model.labels import class_protocol
 from model.metrics import Scores
 from model.prepared import load_prepared
-from model.score_pairs import ScoredPair, classify_manifest, classify_prepared, scores_of_pairs, write_pairs
+from model.score_pairs import (
+    ScoredPair,
+    by_column,
+    classify_manifest,
+    classify_prepared,
+    scores_of_pairs,
+    verification,
+    write_pairs,
+)  # fmt: skip
 from model.score_spotting import read_videos, score_spotting
 
 _log = logging.getLogger("mmnet.evaluate")
@@ -51,6 +59,17 @@ def _finish(arguments: argparse.Namespace, pairs: Sequence[ScoredPair], classifi
     scores = scores_of_pairs(pairs, classifier.class_names)
     if scores is not None:
         print(_in_words(scores, classifier.class_names))
+        found = verification(pairs, classifier.class_names)
+        if found is not None:
+            print(
+                f"of true expressions: UF1 {found.uf1:.4f}, called none {found.lost:.4f}; of the rest: called none "
+                f"{found.found_none:.4f}; calibration error {found.calibration_error:.4f}"
+            )
+        for column in arguments.by if "by" in arguments else ():
+            print(f"by {column}:")
+            for group, samples, accuracy, none in by_column(pairs, classifier.class_names, column):
+                shown = "" if none is None else f"  called none {none:.3f}"
+                print(f"  {group:20s} {samples:5d}  accuracy {accuracy:.3f}{shown}")
     if failed:
         _log.error("%d of %d pairs could not be classified; the column problem says why.", failed, len(pairs))
     return 1 if failed else 0
@@ -101,6 +120,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     pairs.add_argument("manifest", type=Path, metavar="MANIFEST.csv")
     pairs.add_argument(
         "--crops", choices=("aligned", "as-is"), default="aligned", help="whole frames, or crops already"
+    )
+    pairs.add_argument(
+        "--by",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="COLUMN,…",
+        help="scores for each value of these columns of the table, e.g. kind,aus,sex",
     )
     pairs.set_defaults(run=_pairs)
     prepared = kinds.add_parser("prepared", parents=[network], help="what mmnet prepare has cut")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -15,9 +16,10 @@ from tqdm import tqdm
 from app.errors import DataError, OutputError
 from app.face.tracker import FaceTracker
 from app.recognition.classifier import Classifier
+from model.calibration import NONE, expected_calibration_error
 from model.coding_sheet import canonical_emotion
 from model.crops import aligned, as_is, read_image
-from model.metrics import Scores, score
+from model.metrics import Scores, confusion_matrix, score
 from model.prepared import PreparedPairs
 
 _REQUIRED = ("subject", "onset", "apex")
@@ -27,7 +29,7 @@ _log = logging.getLogger("mmnet.evaluate")
 @dataclass(frozen=True, eq=False, slots=True)
 class ScoredPair:
     """One pair: `label` is the true class or "" where it is not known; `probabilities` (K,) float64, None when the pair
-    could not be classified because of `problem`."""
+    could not be classified because of `problem`; `facts` is its row of the table."""
 
     subject: str
     onset: str
@@ -35,6 +37,7 @@ class ScoredPair:
     label: str
     probabilities: np.ndarray | None = None
     problem: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def classify_manifest(path: Path, classifier: Classifier, crops: str) -> list[ScoredPair]:
@@ -97,12 +100,79 @@ def classify_prepared(pairs: PreparedPairs, classifier: Classifier) -> list[Scor
 
 def scores_of_pairs(pairs: Sequence[ScoredPair], class_names: Sequence[str]) -> Scores | None:
     """Scores over the pairs that have both a label and a prediction; None when there are none."""
-    both = [(pair.label, pair.probabilities) for pair in pairs if pair.label and pair.probabilities is not None]
-    if not both:
+    label, probabilities = _labelled(pairs, class_names)
+    return score(label, probabilities.argmax(axis=1), len(class_names)) if len(label) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How a network with a class "none" does as the verifier of a spotter.
+
+    `uf1`: over the other classes, of the true expressions alone. `lost`: share of them that is called none.
+    `found_none`: share of what is no expression that is called none. `calibration_error`: see model.calibration.
+    """
+
+    uf1: float
+    lost: float
+    found_none: float
+    calibration_error: float
+
+
+def verification(pairs: Sequence[ScoredPair], class_names: Sequence[str]) -> Verification | None:
+    """The measures above; None when the network has no such class, or the pairs lack one of the kinds."""
+    label, probabilities = _labelled(pairs, class_names)
+    if NONE not in class_names or not 0 < (label == class_names.index(NONE)).sum() < len(label):
         return None
+    none = class_names.index(NONE)
+    predicted, is_expression = probabilities.argmax(axis=1), label != none
+    matrix = confusion_matrix(label[is_expression], predicted[is_expression], len(class_names))
+    hits, sizes = matrix.diagonal(), matrix.sum(axis=0) + matrix.sum(axis=1)
+    others = [k for k in range(len(class_names)) if k != none and sizes[k]]
+    return Verification(
+        uf1=float(np.mean([2 * hits[k] / sizes[k] for k in others])),
+        lost=float((predicted[is_expression] == none).mean()),
+        found_none=float((predicted[~is_expression] == none).mean()),
+        calibration_error=expected_calibration_error(probabilities, label),
+    )
+
+
+def by_column(
+    pairs: Sequence[ScoredPair], class_names: Sequence[str], column: str
+) -> list[tuple[str, int, float, float | None]]:
+    """For each value of a column of the table: value, samples, accuracy, share called none (None without that class).
+
+    A column of more than twelve different numbers is split at its median. Pairs without a value are left out.
+
+    Raises:
+        DataError: no pair has a value in that column.
+    """
+    kept = [p for p in pairs if p.label and p.probabilities is not None and p.facts.get(column)]
+    if not kept:
+        raise DataError(f"No pair has a value in the column {column!r}. Columns: {', '.join(pairs[0].facts)}.")
+    label, probabilities = _labelled(kept, class_names)
+    predicted = probabilities.argmax(axis=1)
+    groups = np.array([pair.facts[column] for pair in kept])
+    with contextlib.suppress(ValueError):
+        numbers = groups.astype(float)
+        if len(np.unique(numbers)) > 12:
+            middle = float(np.median(numbers))
+            groups = np.where(numbers < middle, f"below {middle:.3g}", f"from {middle:.3g}")
+    is_none = predicted == class_names.index(NONE) if NONE in class_names else None
+    return [
+        (
+            *(str(group), int(chosen.sum()), float((predicted == label)[chosen].mean())),
+            None if is_none is None else float(is_none[chosen].mean()),
+        )
+        for group in np.unique(groups)
+        for chosen in (groups == group,)
+    ]
+
+
+def _labelled(pairs: Sequence[ScoredPair], class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (N,) and probabilities (N, K) of the pairs that have both."""
+    both = [(pair.label, pair.probabilities) for pair in pairs if pair.label and pair.probabilities is not None]
     names = list(class_names)
-    labels = np.array([names.index(label) for label, _ in both])
-    return score(labels, np.array([int(p.argmax()) for _, p in both]), len(names))
+    return np.array([names.index(label) for label, _ in both], int), np.array([p for _, p in both])
 
 
 def write_pairs(path: Path, pairs: Sequence[ScoredPair], class_names: Sequence[str]) -> None:
@@ -153,6 +223,9 @@ def _read_manifest(path: Path, class_names: Sequence[str]) -> list[ScoredPair]:
                 "classes as labels, or leave the label empty."
             )
     return [
-        ScoredPair(row["subject"], row["onset"], row["apex"], known.get(canonical_emotion(row.get("label", "")), ""))
+        ScoredPair(
+            *(row["subject"], row["onset"], row["apex"], known.get(canonical_emotion(row.get("label", "")), "")),
+            facts=row,
+        )
         for row in cells
     ]

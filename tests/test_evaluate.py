@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ from app.face.alignment import AS_IS_RECIPE, CROP_RECIPE
 from app.recognition.classifier import Classifier
 from model.evaluate import main
 from model.prepared import PreparedPairs
-from model.score_pairs import classify_prepared
+from model.score_pairs import ScoredPair, by_column, classify_prepared, verification
 
 # What the tiny network of the tests votes for: the colour that rises from onset to apex.
 RISES = {"negative": 2, "positive": 1, "surprise": 0}
@@ -107,6 +108,53 @@ def test_a_manifest_without_its_columns(pictures, network_path, caplog):
     manifest(pictures, "1,2", header="onset,apex")
     assert run(pictures, network_path) == 1
     assert "no column subject" in caplog.text
+
+
+def scored(label: str, predicted: str, **facts: str) -> ScoredPair:
+    names = ("negative", "positive", "none")
+    probabilities = np.where(np.array(names) == predicted, 0.8, 0.1)
+    return ScoredPair("a", "b", "c", label, probabilities, facts=facts)
+
+
+def test_a_network_with_none_is_scored_as_a_verifier():
+    pairs = [
+        *[scored("negative", "negative")] * 3,
+        *(scored("negative", "none"), scored("positive", "positive"), scored("positive", "negative")),
+        *(scored("none", "none"), scored("none", "positive")),
+    ]
+    found = verification(pairs, ("negative", "positive", "none"))
+    assert found.lost == pytest.approx(1 / 6)
+    assert found.found_none == 0.5
+    assert found.uf1 == pytest.approx((6 / 8 + 2 / 3) / 2)
+    assert found.calibration_error == pytest.approx(0.8 - 5 / 8)
+    assert verification(pairs[:6], ("negative", "positive", "none")) is None
+    assert verification(pairs[:3], ("negative", "positive")) is None
+
+
+def test_scores_by_a_column():
+    names = ("negative", "positive", "none")
+    pairs = [scored("none", "none", kind="blink", size=str(i)) for i in range(20)]
+    pairs += [scored("negative", "positive", kind="micro", size=str(i)) for i in range(20, 40)]
+    assert by_column(pairs, names, "kind") == [("blink", 20, 1.0, 1.0), ("micro", 20, 0.0, 0.0)]
+    assert [(group, samples, accuracy) for group, samples, accuracy, _ in by_column(pairs, names, "size")] == [
+        ("below 19.5", 20, 1.0),
+        ("from 19.5", 20, 0.0),
+    ]
+    with pytest.raises(DataError, match="No pair has a value in the column 'age'"):
+        by_column(pairs, names, "age")
+
+
+def test_groups_are_printed(pictures, network_path, capsys):
+    manifest(
+        pictures,
+        *("a,onset.png,positive.png,positive,f", "b,onset.png,negative.png,positive,m"),
+        header="subject,onset,apex,label,sex",
+    )
+    assert run(pictures, network_path, "--by", "sex") == 0
+    said = capsys.readouterr().out
+    assert "by sex:" in said
+    assert re.search(r"f +1  accuracy 1.000", said)
+    assert re.search(r"m +1  accuracy 0.000", said)
 
 
 def prepared(class_names=("negative", "positive", "surprise"), recipe=CROP_RECIPE) -> PreparedPairs:
