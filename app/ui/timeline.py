@@ -27,6 +27,7 @@ _FULL_PERCENT = 2.5  # a movement that fills its lane: few micro-expressions are
 _FILL = 0.86  # of a lane's height
 _REACH_PX = 6.0
 _LABEL_PX = 48.0
+_PX_PER_POINT = 2  # of the curves: finer cannot be seen, and an hour is painted as quickly as a minute
 _MIN_SPAN_S = 0.2
 
 
@@ -196,7 +197,7 @@ class Timeline(QWidget):
 
     def _draw(self) -> None:
         left, right = self.view.viewRange()[0]
-        stretch = self.track.stretch(left, right, self._origin_ns or 0, int(self.view.width()))
+        stretch = self.track.stretch(left, right, self._origin_ns or 0, int(self.view.width() / _PX_PER_POINT))
         for row, (name, curve) in enumerate(self._curves.items()):
             full = self._max_head_speed_percent_s if name == HEAD else _FULL_PERCENT
             bottom = _bottom(name)

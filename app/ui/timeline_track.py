@@ -64,7 +64,7 @@ class MotionTrack:
         self._times_ns = np.empty(0, np.int64)
         self._values = np.empty((len(CURVES), 0), np.float32)
         self._is_blink = np.empty(0, bool)
-        self._levels: list[tuple[np.ndarray, np.ndarray]] = []  # lowest and highest of each block, (C, B)
+        self._levels: list[np.ndarray] = []  # the highest value of each block, (C, B)
 
     def __len__(self) -> int:
         return self._count
@@ -105,7 +105,10 @@ class MotionTrack:
         ]
 
     def stretch(self, start_s: float, end_s: float, origin_ns: int, width: int) -> Stretch:
-        """The curves between two moments with at most about four points a pixel of `width`, and every peak."""
+        """The curves between two moments: every frame, or where these are too many the highest of a few at a time.
+
+        `width` is how many points are useful, e.g. one for two pixels; at most four times as many come.
+        """
         first, last = self._inside(start_s, end_s, origin_ns)
         block = max(1, (last - first) // max(width, 1))
         if block < 4:
@@ -116,14 +119,10 @@ class MotionTrack:
         step = max(1, block // size)
         begin = first // (size * step) * step
         end = -(-last // size)
-        lowest, highest = self._blocks(level, begin, end)
-        cuts = np.arange(0, lowest.shape[1], step)
-        lowest, highest = np.fmin.reduceat(lowest, cuts, axis=1), np.fmax.reduceat(highest, cuts, axis=1)
-        starts = np.minimum((begin + cuts) * size, self._count - 1)
-        ends = np.minimum(starts + size * step, self._count) - 1
-        times = np.stack([self._times_ns[starts], self._times_ns[ends]], axis=1).ravel()
-        values = np.stack([lowest, highest], axis=2).reshape(len(CURVES), -1)
-        return Stretch((times - origin_ns) / 1e9, values)
+        highest = self._blocks(level, begin, end)
+        cuts = np.arange(0, highest.shape[1], step)
+        middles = np.minimum((begin + cuts) * size + size * step // 2, self._count - 1)
+        return Stretch((self._times_ns[middles] - origin_ns) / 1e9, np.fmax.reduceat(highest, cuts, axis=1))
 
     def frame_at(self, timestamp_ns: int) -> int | None:
         """The number of the analysed frame nearest to a moment; None when there is none."""
@@ -162,35 +161,28 @@ class MotionTrack:
 
     def _build_levels(self) -> None:
         """Add the blocks that have become whole."""
-        below: tuple[np.ndarray, np.ndarray] = (self._values[:, : self._count],) * 2
+        below = self._values[:, : self._count]
         level = 0
-        while below[0].shape[1] >= _FACTOR:
+        while below.shape[1] >= _FACTOR:
             if level == len(self._levels):
-                self._levels.append((np.empty((len(CURVES), 0), np.float32),) * 2)
-            have = self._levels[level][0].shape[1]
-            whole = below[0].shape[1] // _FACTOR
+                self._levels.append(np.empty((len(CURVES), 0), np.float32))
+            have, whole = self._levels[level].shape[1], below.shape[1] // _FACTOR
             if whole > have:
-                shape = (len(CURVES), whole - have, _FACTOR)
-                lowest, highest = (part[:, have * _FACTOR : whole * _FACTOR].reshape(shape) for part in below)
-                added = np.fmin.reduce(lowest, axis=2), np.fmax.reduce(highest, axis=2)
-                self._levels[level] = tuple(
-                    np.concatenate([old, new], axis=1) for old, new in zip(self._levels[level], added, strict=True)
-                )
+                new = below[:, have * _FACTOR : whole * _FACTOR].reshape(len(CURVES), whole - have, _FACTOR)
+                self._levels[level] = np.concatenate([self._levels[level], np.fmax.reduce(new, axis=2)], axis=1)
             below = self._levels[level]
             level += 1
 
-    def _blocks(self, level: int, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest of the blocks of a level; the last one may not be whole yet."""
+    def _blocks(self, level: int, begin: int, end: int) -> np.ndarray:
+        """The highest values of the blocks of a level; the last one may not be whole yet."""
         if level == 0:
-            values = self._values[:, begin : min(end, self._count)]
-            return values, values
-        lowest, highest = (part[:, begin:end] for part in self._levels[level - 1])
-        done = begin + lowest.shape[1]
+            return self._values[:, begin : min(end, self._count)]
+        highest = self._levels[level - 1][:, begin:end]
+        done = begin + highest.shape[1]
         if done < end:
             rest = self._values[:, done * _FACTOR**level : self._count]
-            lowest = np.concatenate([lowest, np.fmin.reduce(rest, axis=1, keepdims=True)], axis=1)
             highest = np.concatenate([highest, np.fmax.reduce(rest, axis=1, keepdims=True)], axis=1)
-        return lowest, highest
+        return highest
 
 
 def _values_of(point: MotionPoint) -> Sequence[float]:
