@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -78,6 +78,13 @@ class EvidencePanel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._build()
         self.show_item(None)
+
+    def minimumSizeHint(self) -> QSize:
+        # Nothing of the content may be cut off at its right, whatever the font.
+        body, bar = self.widget(), self.verticalScrollBar()
+        assert body is not None
+        assert bar is not None
+        return QSize(body.minimumSizeHint().width() + bar.sizeHint().width() + 4, 160)
 
     # What is shown
 
