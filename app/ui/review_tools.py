@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable
 
+from PyQt6 import sip
 from PyQt6.QtCore import QObject, Qt
 from PyQt6.QtGui import QAction, QColor
 from PyQt6.QtWidgets import QApplication, QLineEdit, QToolButton, QWidget
@@ -203,7 +204,8 @@ class ReviewTools(QObject):
 
     def _mind_typing(self, before: QWidget | None, now: QWidget | None) -> None:
         """Enter ends a text where somebody types; other keys go to the text by themselves."""
-        self._accept.setEnabled(not isinstance(now, QLineEdit))
+        if not sip.isdeleted(self._accept):  # the focus moves once more while a window is taken down
+            self._accept.setEnabled(not isinstance(now, QLineEdit))
 
     def _add_class_key(self, number: int) -> None:
         action = QAction(self._page)
