@@ -181,8 +181,11 @@ class Capture:
         if self._wanted is not None:
             self._config, self._wanted = self._wanted, None
         with self._opener(self._spec, self._config) as source:
-            if self.is_lost:
-                logger.info("%s is back", self._spec)
+            info = source.info
+            rate = f"{info.fps:.1f} fps" if info.fps else "unknown rate"
+            logger.info(
+                "%s: %s, %d×%d, %s", "back" if self.is_lost else "open", info.label, info.width, info.height, rate
+            )
             self._info, self.is_lost = source.info, False
             self._opened.set()
             if self._on_open:

@@ -6,7 +6,7 @@ from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from app.runtime.metrics import Percentiles
 from app.runtime.workers import Figures, RecognitionStatus
-from app.ui.layouts import set_tone
+from app.ui.layouts import ElidedLabel, set_tone
 from app.ui.watchdog import LIMIT_MS, BlockMeter
 from app.ui.words import provider_in_words
 
@@ -35,13 +35,12 @@ class StatusFigures(QStatusBar):
         self._fields: dict[str, QLabel] = {}
         for fields, add in ((_LEFT, self.addWidget), (_RIGHT, self.addPermanentWidget)):
             for name, tip in fields.items():
-                self._fields[name] = label = QLabel()
+                # The one that can be done without where the window is narrow.
+                self._fields[name] = label = ElidedLabel() if name == "stages" else QLabel()
                 label.setToolTip(tip)
                 label.setAccessibleName(tip)
                 label.hide()
                 add(label)
-        # The one that can be done without where the window is narrow.
-        self._fields["stages"].setMinimumWidth(1)
 
     def clear_figures(self) -> None:
         """Another source begins."""
@@ -103,15 +102,20 @@ class StatusFigures(QStatusBar):
 
     def text(self, field: str) -> str:
         """What a field shows: rate, stages, losses, queue, latency, window, memory or provider."""
-        return self._fields[field].text()
+        label = self._fields[field]
+        return label.whole if isinstance(label, ElidedLabel) else label.text()
 
     def tone(self, field: str) -> str:
         """Empty for a plain field, else warning or alarm."""
         return str(self._fields[field].property("tone") or "")
 
     def _set(self, field: str, text: str, tone: str = "") -> None:
-        set_tone(self._fields[field], text, tone)
-        self._fields[field].setVisible(bool(text))
+        label = self._fields[field]
+        if isinstance(label, ElidedLabel):
+            label.set_whole(text)
+        else:
+            set_tone(label, text, tone)
+        label.setVisible(bool(text))
 
 
 def _name(recognition: RecognitionStatus) -> str:

@@ -5,6 +5,7 @@ It pulls what the threads have ready sixty times a second; nobody pushes anythin
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from app.config import PipelineConfig, SourceConfig
 from app.datatypes import Candidate, Event, SourceInfo, StepResult
 from app.errors import MmnetError
 from app.runtime.workers import Fault, LiveAnalysis, RecognitionStatus, RunState
+
+logger = logging.getLogger("mmnet.ui")
 
 TICK_MS = 16
 RESULTS_EVERY, FIGURES_EVERY = 6, 30  # ticks
@@ -247,10 +250,15 @@ class Workspace(QObject):
         for event in run.events.take_all():
             self.event_count += 1
             self.events.append(event)
+            moment_s = self.seconds(event.candidate.apex.timestamp_ns)
+            label = event.prediction.label if event.prediction else "no class"
+            logger.info("event %d at %.2f s: %s", event.event_id, moment_s, label)
             self.event_added.emit(event)
         for candidate in run.rejected.take_all():
             self.withdrawn_counts[candidate.rejected_because] += 1
             self.withdrawn.append(candidate)
+            moment_s = self.seconds(candidate.apex.timestamp_ns)
+            logger.info("withdrawn at %.2f s: %s", moment_s, candidate.rejected_because)
             self.candidate_withdrawn.emit(candidate)
 
     def _tell_figures(self, run: LiveAnalysis) -> None:
