@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import sessions
 from fakes import fake_runs
 from PyQt6.QtCore import Qt
 from widgets import dressed_and_tidy  # noqa: F401 — the fixture
 
 from app.config import PipelineConfig
 from app.runtime.devices import CameraWatch
+from app.session.reader import read_session
+from app.session.review import reviewed_events
 from app.ui.preferences import Preferences
 from app.ui.window import MainWindow
 
@@ -239,3 +242,58 @@ def test_withdrawn_candidates_are_chosen_on_the_timeline(qtbot, opened):
     assert view.page.event_list.selectedIndexes() == []
     wait_for_frame(qtbot, view, refused.apex.frame_index)
     assert view.page.timeline.withdrawn.at(1.85, 0.5, 0.0).item is refused
+
+
+class TestSessions:
+    """A session's folder is opened: its medium is played, and what is decided is saved in it."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        (tmp_path / "talk.mp4").touch()
+        return sessions.write_session(tmp_path / "talk")
+
+    def open_session(self, qtbot, opened, folder, ends=sessions.EVENT_ENDS):
+        fakes = {"source": {"count": 120, "fps": 30}, "pipeline": {"decides": dict.fromkeys(ends, "")}}
+        view = opened(**fakes)
+        with qtbot.waitSignal(view.workspace.opening):
+            view.open(str(folder))
+        qtbot.waitUntil(lambda: len(view.workspace.events) == len(ends), timeout=8000)
+        return view
+
+    def test_decisions_are_saved_at_once_and_are_there_again(self, qtbot, opened, folder):
+        view = self.open_session(qtbot, opened, folder)
+        assert view.workspace.run.spec.endswith("talk.mp4")
+        press(qtbot, view, Qt.Key.Key_N)
+        event = view.workspace.selected
+        number = view.tools.review._numbers[event.event_id]
+        press(qtbot, view, Qt.Key.Key_Delete)
+        assert "review kept" not in view.page.messages.texts
+        (kept,) = [e for e in reviewed_events(read_session(folder)) if e.event_id == number]
+        assert (kept.review, kept.coder) == ("rejected", view.tools.review.review.coder)
+        with qtbot.waitSignal(view.workspace.opening):
+            view.open(str(folder))
+        qtbot.waitUntil(lambda: len(view.workspace.events) == len(sessions.EVENT_ENDS), timeout=8000)
+        again = next(e for e in view.workspace.events if e.event_id == event.event_id)
+        assert standing(view, again).review == "rejected"
+        assert view.page.timeline.events.get(again.event_id).is_faded
+        assert view.page.event_list.events.row(view.page.event_list.events.index_of(again)).review == "rejected"
+
+    def test_an_event_that_the_session_does_not_know_cannot_be_decided(self, qtbot, opened, folder):
+        view = self.open_session(qtbot, opened, folder, ends=(15,))
+        press(qtbot, view, Qt.Key.Key_N)
+        press(qtbot, view, Qt.Key.Key_Return)
+        assert "not in the session" in view.page.messages.texts["review"]
+        assert reviewed_events(read_session(folder)) == read_session(folder).events
+
+    def test_a_recording_that_is_gone_is_named(self, qtbot, opened, folder):
+        (folder.parent / "talk.mp4").unlink()
+        view = opened()
+        view.open(str(folder))
+        assert "talk.mp4) is not where it was" in view.page.messages.texts["session"]
+
+
+def test_without_a_session_one_is_told_how_long_decisions_last(qtbot, opened):
+    view = opened()
+    press(qtbot, view, Qt.Key.Key_N)
+    press(qtbot, view, Qt.Key.Key_Return)
+    assert "until this source is closed" in view.page.messages.texts["review kept"]

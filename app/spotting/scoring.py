@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 Interval = tuple[float, float]  # onset and offset, both in the same unit; frames count as points in time
 
@@ -51,6 +50,8 @@ class SpottingScore:
 
 def match(true: Sequence[Interval], found: Sequence[Interval], min_iou: float = 0.5) -> SpottingScore:
     """One-to-one matching with the most overlap; a pair counts when its IoU reaches `min_iou` (MEGC 2019 ff.: 0.5)."""
+    from scipy.optimize import linear_sum_assignment  # a quarter of a second that only scoring pays for
+
     overlap = np.array([[intersection_over_union(t, f) for f in found] for t in true]).reshape(len(true), len(found))
     # Pairs below the limit weigh nothing, so that they never displace one that counts.
     rows, columns = linear_sum_assignment(np.where(overlap >= min_iou, overlap, 0.0), maximize=True)

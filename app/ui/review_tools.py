@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
+from pathlib import Path
 
 from PyQt6 import sip
 from PyQt6.QtCore import QObject, Qt
 from PyQt6.QtGui import QAction, QColor
-from PyQt6.QtWidgets import QApplication, QLineEdit, QToolButton, QWidget
+from PyQt6.QtWidgets import QApplication, QFileDialog, QLineEdit, QToolButton, QWidget
 
 from app.datatypes import Candidate, Event, StepResult
+from app.errors import MmnetError, SessionError
 from app.runtime.workers import Figures, RecognitionStatus
+from app.session.reader import Session, read_session
 from app.ui import theme
 from app.ui.commands import Command, Commands, button
 from app.ui.event_review import EventReview
@@ -45,6 +48,7 @@ class ReviewTools(QObject):
     def __init__(self, workspace: Workspace, page: WorkPage, commands: Commands, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._workspace, self._page = workspace, page
+        self._session: Session | None = None  # the one that is about to be opened
         self.replay = Replay(workspace, self)
         self.review = EventReview(workspace, page.timeline.track, _user_name(), self)
         self._build_commands(commands)
@@ -77,9 +81,28 @@ class ReviewTools(QObject):
         assert isinstance(application, QApplication)
         application.focusChanged.connect(self._mind_typing)
 
+    def open_session(self, folder: Path) -> None:
+        """Open the medium of a session to review its events; every decision is saved in the session."""
+        try:
+            session = read_session(folder)
+            spec = "demo" if session.media_file == "demo" else str(session.media_path or "")
+            if not spec:
+                raise SessionError(f"The recording of {session.name} ({session.media_file}) is not where it was.")
+            self._session = session
+            self._workspace.open_source(spec)
+        except MmnetError as error:
+            self._workspace.noticed.emit("session", str(error), "", None)
+
     def _begin(self, spec: str) -> None:
+        session, self._session = self._session, None
         self._page.timeline.clear()
-        self.review.begin()
+        try:
+            self.review.begin(session)
+        except MmnetError as error:
+            self.review.begin()
+            self._workspace.noticed.emit("session", str(error), "", None)
+        for note in (*session.notes, *self.review.review.notes) if session is not None else ():
+            self._workspace.noticed.emit(f"session {note}", note, "", None)
         self._loop.setChecked(False)
 
     def _show_moment(self, result: StepResult) -> None:
@@ -100,7 +123,7 @@ class ReviewTools(QObject):
         self.review.detect(event)
         if event.prediction is not None:
             self._page.evidence.set_classes(event.prediction.class_names)
-        self._put(event)
+        self._show_decision(event.event_id)
         kept = {event.event_id for event in self._workspace.events}
         self._page.timeline.events.keep(kept)
 
@@ -192,6 +215,8 @@ class ReviewTools(QObject):
         commands.separate("Events")
         commands.add("Events", "Undo", "Ctrl+Z", "Take back the last decision", self.review.undo)
         commands.add("Events", "Redo", "Ctrl+Shift+Z", "Decide it again", self.review.redo)
+        commands.separate("Events")
+        commands.add("Events", "Review a session …", "Ctrl+Shift+R", "Open a session's folder", self._choose_session)
         commands.add("View", "Zoom in", "Ctrl+=", "Less time on the timeline", lambda: timeline.zoom(0.5))
         commands.add("View", "Zoom out", "Ctrl+-", "More time on the timeline", lambda: timeline.zoom(2.0))
         commands.add("View", "Whole timeline", "Ctrl+0", "All of the recording; live: follow", timeline.show_all)
@@ -228,6 +253,10 @@ class ReviewTools(QObject):
         event = self._workspace.selected
         if isinstance(event, Event) and event in self._workspace.events:
             action(event)
+
+    def _choose_session(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self._page, "Review a session"):
+            self.open_session(Path(folder))
 
     def _choose(self, item: Event | Candidate) -> None:
         self._workspace.select(item)

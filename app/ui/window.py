@@ -17,6 +17,7 @@ from app.datatypes import SourceInfo
 from app.runtime.devices import CameraChoice, CameraWatch
 from app.runtime.metrics import LatencyWindow
 from app.runtime.workers import LiveAnalysis, RunState
+from app.session.folder import METADATA
 from app.settings import CameraSettings, Settings
 from app.ui import theme
 from app.ui.baseline import Baseline
@@ -113,6 +114,10 @@ class MainWindow(QMainWindow):
 
     def open(self, spec: str, given: SourceConfig | None = None) -> None:
         """Open a source, a camera as it was used the last time unless `given` says otherwise."""
+        if (Path(spec) / METADATA).is_file():
+            self._pages.setCurrentWidget(self.page)
+            self.tools.open_session(Path(spec))
+            return
         name = next((c.device.name for c in self._cameras if str(c.device.index) == spec), spec)
         self.workspace.open_source(spec, self.preferences.settings.source_config(name, given or SourceConfig()))
 
