@@ -149,6 +149,12 @@ class _Reporter:
             self.close()
         else:
             self._advance(outcome.task, 1.0, len(self._tasks), "input")
+            self._bar.clear()  # what is printed now must not be appended to it
+        self._tell(outcome)
+        if len(self._tasks) > 1:
+            self._bar.refresh()
+
+    def _tell(self, outcome: Outcome) -> None:
         summary = outcome.summary
         if summary is None:
             complain(outcome.error or "failed")

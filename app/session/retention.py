@@ -12,6 +12,8 @@ from app.errors import SessionError
 from app.session.folder import METADATA, PICTURES, VIDEO, SessionLock, output_errors, write_whole
 from app.session.reader import read_metadata
 
+_ADVICE = "Make it writable, and close the programs that use it."
+
 
 def delete_session(folder: Path) -> None:
     """Remove a session folder with everything in it.
@@ -21,8 +23,7 @@ def delete_session(folder: Path) -> None:
         OutputError: it is being written, or cannot be deleted.
     """
     _check(folder)
-    advice = "Close the programs that use it."
-    with output_errors(folder, advice):
+    with output_errors(folder, _ADVICE):
         SessionLock(folder).close()
         # The metadata go last: what is left of an interrupted deletion can be deleted again.
         for path in sorted(folder.iterdir(), key=lambda path: path.name == METADATA):
@@ -41,7 +42,10 @@ def delete_pictures(folder: Path) -> int:
         OutputError: it is being written, or cannot be changed.
     """
     metadata = _check(folder)
-    with output_errors(folder, "Close the programs that use it."), contextlib.ExitStack() as stack:
+    with (
+        output_errors(folder, "Make it writable, and close the programs that use it."),
+        contextlib.ExitStack() as stack,
+    ):
         stack.enter_context(SessionLock(folder))
         files = [path for path in [folder / VIDEO, *(folder / PICTURES).rglob("*.png")] if path.exists()]
         for path in files:
