@@ -136,6 +136,7 @@ def _make(person: Person, out: Path, settings: Settings) -> Outcome:
             _write_table(parts["pairs"], pairs.COLUMNS, map(asdict, rows))
     if "clips" in wanted:
         (out / "clips").mkdir(parents=True, exist_ok=True)
+        actor = pairs.Actor(neutral.extended(), smile)
         truth = [
             row
             for number in range(settings.clips)

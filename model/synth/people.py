@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from app.datatypes import Frame
@@ -36,6 +37,19 @@ class Portrait:
 
     image_bgr: np.ndarray
     landmarks_px: np.ndarray
+
+    def extended(self) -> Portrait:
+        """The portrait with room on all sides, for frames that show more than it does: its edges go on out of focus."""
+        height, width = self.image_bgr.shape[:2]
+        room = max(height, width) // 2
+        wide = cv2.copyMakeBorder(self.image_bgr, room, room, room, room, cv2.BORDER_REPLICATE)
+        soft = cv2.GaussianBlur(wide, (0, 0), room / 12)
+        inside = np.zeros(wide.shape[:2], np.uint8)
+        inside[room : room + height, room : room + width] = 255
+        depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[..., None] / (room / 12)
+        share = np.clip(depth, 0, 1)
+        image = (share * wide + (1 - share) * soft).astype(np.uint8)
+        return Portrait(image, self.landmarks_px + np.array([room, room, 0], np.float32))
 
 
 def held_out_people() -> frozenset[str]:
