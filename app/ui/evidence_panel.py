@@ -163,7 +163,8 @@ class EvidencePanel(QScrollArea):
         onset.show_image(made.onset_bgr)
         apex.show_image(made.apex_bgr)
         difference.show_image(made.difference_bgr, f"difference {made.amplification:.0f}×")
-        attention.show_image(made.attention_bgr, placeholder="no network")
+        why = "no network" if isinstance(self._item, Event) else "the network was not asked"
+        attention.show_image(made.attention_bgr, placeholder=why)
 
     def _show_loop(self, made: Loop) -> None:
         self.loop_view.show_loop(made)
