@@ -32,17 +32,20 @@ class ElidedLabel(QLabel):
 
     def sizeHint(self) -> QSize:
         metrics = self.fontMetrics()
-        return QSize(metrics.horizontalAdvance(self._whole) + 4, metrics.height())
+        return QSize(metrics.horizontalAdvance(self._whole) + self._padding() + 4, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(6 * self.fontMetrics().averageCharWidth(), self.fontMetrics().height())
+        return QSize(6 * self.fontMetrics().averageCharWidth(), super().minimumSizeHint().height())
+
+    def _padding(self) -> int:
+        return self.width() - self.contentsRect().width()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         self._elide()
 
     def _elide(self) -> None:
-        elided = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width())
+        elided = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.contentsRect().width())
         if elided != self.text():
             self.setText(elided)
 

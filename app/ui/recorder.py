@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, Qt, QUrl
 from PyQt6.QtGui import QDesktopServices
-from PyQt6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QWidget
+from PyQt6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QMainWindow, QWidget
 
 from app.errors import MmnetError
 from app.ui.layouts import column, label, set_tone
@@ -18,7 +18,7 @@ from app.ui.words import CONSENT_STATEMENT, clock
 from app.ui.workspace import Workspace
 
 if TYPE_CHECKING:
-    from app.runtime.recording import Recording
+    from app.runtime.recording import Recording, RecordingStatus
     from app.session.writer import Consent, ModelRecord
 
     Act = Callable[[Recording, Path, Consent, ModelRecord], None]
@@ -28,11 +28,11 @@ class Recorder(QObject):
     """What the keys R and B do.
 
     Attributes:
-        light: shows that pictures are being written; it belongs where it is always seen.
+        light: shows that pictures are written, in the corner of the menu bar: every page has it, nobody closes it.
         last_folder: the session that was saved last, None before.
     """
 
-    def __init__(self, workspace: Workspace, preferences: Preferences, window: QWidget) -> None:
+    def __init__(self, workspace: Workspace, preferences: Preferences, window: QMainWindow) -> None:
         super().__init__(window)
         self._workspace, self._preferences, self._window = workspace, preferences, window
         self._consent: tuple[str, str] | None = None  # participant and statement, for the open source
@@ -77,13 +77,21 @@ class Recorder(QObject):
                 self._tell_saved(folder)
             if known is not recording and not known.is_alive:
                 self._recordings.remove(known)
-        status = recording.status if recording is not None else None
-        self.light.setVisible(status is not None and status.folder is not None)
-        if status is not None and status.folder is not None:
-            lost = f" · {status.lost_pictures} pictures lost" if status.lost_pictures else ""
-            size = f"{status.byte_count / 2**20:.0f} MiB"
-            set_tone(self.light, f"● REC  {clock(status.duration_s, decimals=0)} · {size}{lost}", "live")
-            self.light.setToolTip(f"Being recorded to {status.folder}")
+        self._show_light(recording.status if recording is not None else None)
+
+    def _show_light(self, status: RecordingStatus | None) -> None:
+        if status is None or status.folder is None:
+            self.light.hide()
+            return
+        lost = f" · {status.lost_pictures} pictures lost" if status.lost_pictures else ""
+        size = f"{status.byte_count / 2**20:.0f} MiB"
+        set_tone(self.light, f"● REC  {clock(status.duration_s, decimals=0)} · {size}{lost}", "live")
+        self.light.setToolTip(f"Being recorded to {status.folder}")
+        self.light.show()
+        bar = self._window.menuBar()
+        assert bar is not None
+        # The bar gives a corner the room that it needs at this moment, and looks again only when it is told.
+        bar.setCornerWidget(self.light)
 
     def _current(self) -> Recording | None:
         return self._workspace.run.recording if self._workspace.run is not None else None

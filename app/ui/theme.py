@@ -123,6 +123,9 @@ QPushButton:focus, QToolButton:focus, QListView:focus, QLineEdit:focus, QTableVi
     border: 1px solid $accent;
 }
 QPushButton:default { background: $accent; color: $on_accent; border-color: $accent; }
+QPushButton:default:disabled { color: $disabled; background: $panel; border-color: $line; }
+QCheckBox::indicator { width: 14px; height: 14px; border: 1px solid $muted; border-radius: 3px; background: $raised; }
+QCheckBox::indicator:checked { background: $accent; border: 3px solid $raised; outline: 1px solid $accent; }
 QPushButton#card { text-align: left; padding: 10px 14px; background: $panel; }
 QPushButton#card:hover { border-color: $accent; }
 QToolButton[recording="true"], QToolButton[recording="true"]:checked {

@@ -97,10 +97,6 @@ class MainWindow(QMainWindow):
         self._build_commands(settings)
         self.tools = ReviewTools(self.workspace, self.page, self.commands, self)
         self._build_transport()
-        bar = self.menuBar()
-        assert bar is not None
-        # In the corner of the menu bar, which every page has and nobody can close.
-        bar.setCornerWidget(self.recorder.light)
         self._listen()
         self._show_state()
         self.start_page.show_recent(settings.recent)
