@@ -177,7 +177,21 @@ def test_a_row_that_never_reached_its_end_is_left_out(folder: Path) -> None:
     assert len(list(read_session(folder).frames())) == 120
     with (folder / "frames.csv").open("a", encoding="utf-8") as file:
         file.write("\0" * 512)
-    assert len(list(read_session(folder).frames())) == 120
+    session = read_session(folder)
+    assert len(list(session.frames())) == 120
+    assert session.timeline.frames.tolist() == list(range(120))
+
+
+def test_frames_and_timeline_leave_out_the_same_rows(folder: Path) -> None:
+    path = folder / "frames.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines[10] = lines[10].replace(",", ";")
+    lines[20] = lines[20].replace("0.", "zero.", 1)
+    path.write_text("".join(lines), encoding="utf-8")
+    session = read_session(folder)
+    numbers = [frame.frame for frame in session.frames()]
+    assert numbers == session.timeline.frames.tolist()
+    assert sorted({*range(120)} - {*numbers}) == [9, 19]
 
 
 def test_two_writers_are_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,10 +23,11 @@ CANDIDATE_COLUMNS = (
     *("regions", "spot_score", "head_motion", "blink", "fps_effective", "action_units", "movements", *_EXACT_TIMES),
 )
 _REGION_COLUMNS = tuple(f"{name.replace(' ', '_')}_{axis}" for name in REGION_NAMES for axis in "xy")
+_FACE_BOX = ("face_x", "face_y", "face_width", "face_height")
 FRAME_COLUMNS = (
     *("frame", "face_id", "timestamp", "confidence", "success", "pose_Rx", "pose_Ry", "pose_Rz"),
     *("motion", "spot_score", "blink", "state", "dropped_before", "head_motion", "quality", "face_count"),
-    *("face_x", "face_y", "face_width", "face_height", "video_frame", *_REGION_COLUMNS),
+    *(*_FACE_BOX, "video_frame", *_REGION_COLUMNS),
 )
 _TEXTS = ("subject_id", "media_file", "label", "quality", "source", "review", "coder", "comment")
 _TEXTS += ("model", "model_sha256", "app_version")
@@ -328,11 +329,19 @@ def frame_row(result: StepResult, origin: Origin, video_frame: int | None = None
     return row
 
 
-def read_frame(row: Mapping[str, str]) -> SessionFrame:
-    """A frame from its row. Raises ValueError when a number is none."""
-    box = [_float(row, f"face_{name}") for name in ("x", "y", "width", "height")]
-    regions = [value for name, value in row.items() if name.endswith(("_x", "_y")) and not name.startswith("face_")]
-    has_regions = bool(regions) and "" not in regions
+def region_columns(header: Iterable[str]) -> tuple[str, ...]:
+    """The columns of a table of frames that hold the motion of regions: x and y of each, in their order."""
+    return tuple(name for name in header if name.endswith(("_x", "_y")) and not name.startswith("face_"))
+
+
+def read_frame(row: Mapping[str, str], regions: Sequence[str]) -> SessionFrame:
+    """A frame from its row. Raises ValueError when a number is none.
+
+    Args:
+        regions: the `region_columns` of the table.
+    """
+    box = [_float(row, name) for name in _FACE_BOX]
+    has_regions = bool(regions) and bool(row[regions[0]])
     return SessionFrame(
         frame=int(row["frame"]),
         timestamp_s=float(row["timestamp"]),
@@ -348,7 +357,7 @@ def read_frame(row: Mapping[str, str]) -> SessionFrame:
         face_count=_int(row, "face_count"),
         face_box_px=None if None in box else (box[0], box[1], box[2], box[3]),
         video_frame=_int(row, "video_frame"),
-        displacement_percent=np.array(regions, float).reshape(-1, 2) if has_regions else None,
+        displacement_percent=np.array([row[n] for n in regions], float).reshape(-1, 2) if has_regions else None,
     )
 
 
