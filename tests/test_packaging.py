@@ -51,6 +51,12 @@ def test_readme_names_the_packages_that_doctor_knows():
     assert named - known == {"python3", "python3-venv", "make", "xvfb"}
 
 
+def test_pictures_of_the_readme_are_there_and_small():
+    named = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert named
+    assert all((ROOT / name).stat().st_size <= 150_000 for name in named)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built without network from a copy, so that nothing is left in the working tree."""

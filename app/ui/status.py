@@ -58,7 +58,8 @@ class StatusFigures(QStatusBar):
         self._screen = screen
 
     def show_figures(self, figures: Figures) -> None:
-        self._set("rate", f"{figures.analysed_fps:.1f} / {figures.captured_fps:.1f} fps")
+        is_over = figures.analysed_fps == figures.captured_fps == 0
+        self._set("rate", "" if is_over else f"{figures.analysed_fps:.1f} / {figures.captured_fps:.1f} fps")
         stages = {name: p for name, p in figures.stage_ms.items() if name != "all"}
         self._set(
             "stages", " · ".join(f"{name} {p.p50_ms:.1f}" for name, p in stages.items()) + " ms" if stages else ""

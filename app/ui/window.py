@@ -127,7 +127,7 @@ class MainWindow(QMainWindow):
             self.open(path)
 
     def choose_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Open a folder of images", str(Path.home()))
+        path = QFileDialog.getExistingDirectory(self, "Open a folder of images, or a session", str(Path.home()))
         if path:
             self.open(path)
 
@@ -276,7 +276,7 @@ class MainWindow(QMainWindow):
         commands, workspace = self.commands, self.workspace
         commands.add("File", "Start page", "Ctrl+N", "Choose another source", self.show_start)
         commands.add("File", "Open …", "Ctrl+O", "Open a video", self.choose_file)
-        commands.add("File", "Open folder …", "Ctrl+Shift+O", "Open a folder of images", self.choose_folder)
+        commands.add("File", "Open folder …", "Ctrl+Shift+O", "Open a folder of images, or a session", self.choose_folder)
         commands.separate("File")
         commands.add("File", "Record", "R", "Record this live source, or end that", self.recorder.toggle)
         commands.add("File", "Save the last seconds", "B", "Keep what just happened", self.recorder.save_last)
