@@ -19,7 +19,6 @@ logger = logging.getLogger("mmnet.runtime")
 MAX_BYTES = 256 * 2**20  # of decoded frames: ten seconds of 640×480 at 30 fps, 1.4 s of 1080p
 _AHEAD, _BEHIND = 48, 120  # frames, when there is memory for so many
 _NEAR = 12  # frames that are sooner decoded through than jumped over
-_CHUNK = 24  # frames decoded at once when going back
 # Later than this, the clock starts anew from the frame that is shown, instead of hurrying through what was missed.
 _MAX_LATENESS_NS = 100_000_000
 _WAKE_S = 0.5
@@ -295,7 +294,8 @@ class Player:
             yield from range(self._index - 1, self._behind() - 1, -1)
 
     def _ahead(self) -> int:
-        return min(_AHEAD, self._capacity // 2)
+        # Who stands still steps back as often as forth, and going back costs more.
+        return min(_AHEAD, self._capacity // 2 if self._is_playing else self._capacity // 4)
 
     def _behind(self) -> int:
         """The first frame to keep ready for steps back."""
@@ -308,10 +308,13 @@ class Player:
                 continue
             if wanted >= self._index:
                 return wanted
-            # Going back, a run of frames is decoded from its start.
-            for position in range(max(self._behind(), wanted - _CHUNK + 1), wanted + 1):
-                if position not in self._frames and position not in self._holes:
-                    return position
+            # Decoding begins at a key frame, which may be far before: so not for each step back, but for half of the
+            # frames to keep at once, from the first one on.
+            first = self._behind()
+            if self._index - wanted > max(1, (self._index - first) // 2) and wanted > self._first:
+                return None
+            missing = (n for n in range(first, wanted + 1) if n not in self._frames and n not in self._holes)
+            return next(missing, None)
         return None
 
     def _keep(self, frame: Frame) -> None:
