@@ -18,7 +18,7 @@ from app.capture.camera import CameraDevice, CameraMode
 from app.datatypes import FaceQuality, Frame, MotionSample, SpotState, StepResult
 from app.face.topology import REGION_NAMES
 from app.runtime.devices import CameraChoice
-from app.runtime.workers import MotionPoint
+from app.runtime.records import MotionPoint
 from app.settings import CameraSettings, Settings, load_settings, write_settings
 from app.ui import baseline
 from app.ui.dialogs import ModelCardDialog

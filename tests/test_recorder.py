@@ -20,9 +20,8 @@ LIVE = {"count": 3000, "fps": 60, "is_live": True}
 @pytest.fixture
 def opened(qtbot, tmp_path):
     def open_live(**changes):
-        view, made, reports = open_window(
-            qtbot, tmp_path, source=LIVE | changes, pipeline={"decides": {40: "", 60: ""}}
-        )
+        decides = {40: "", 60: ""}
+        view, made, _ = open_window(qtbot, tmp_path, source=LIVE | changes, pipeline={"decides": decides})
         sessions = tmp_path / "sessions"
         view.preferences.take(replace(view.preferences.settings, session_folder=str(sessions)))
         qtbot.waitUntil(lambda: made.run.recording is not None or not changes.get("is_live", True), timeout=4000)
@@ -99,7 +98,8 @@ class TestRecording:
         qtbot.waitUntil(lambda: view.recorder.is_recording, timeout=4000)
         first = made.run
         view.open("another")
-        qtbot.waitUntil(lambda: made.run is not first and None not in (made.run.recording, made.run.model), timeout=6000)
+        qtbot.waitUntil(lambda: made.run is not first, timeout=6000)
+        qtbot.waitUntil(lambda: None not in (made.run.recording, made.run.model), timeout=6000)
         saved(qtbot, view)
         press(qtbot, view, Qt.Key.Key_R)
         assert len(visible(ConsentDialog)) == 1

@@ -7,7 +7,7 @@ import pytest
 
 from app.datatypes import SpotState
 from app.face.topology import REGION_NAMES
-from app.runtime.workers import MotionPoint
+from app.runtime.records import MotionPoint
 from app.ui import timeline_track
 from app.ui.timeline_track import CURVES, HEAD, REGION_LANES, MotionTrack
 

@@ -21,7 +21,7 @@ from app.config import PipelineConfig
 from app.datatypes import Frame, SpotState, StepResult
 from app.errors import CameraError, ModelError
 from app.runtime import capture
-from app.runtime.workers import RunState
+from app.runtime.records import RunState
 from app.ui import window, words, workspace
 from app.ui.dialogs import FaultDialog, KeySheet
 from app.ui.faults import FaultReporter

@@ -15,8 +15,9 @@ from app.datatypes import SpotState
 from app.errors import CameraError, ModelError, SourceError, TruncatedSourceError
 from app.runtime import capture
 from app.runtime.capture import Capture
+from app.runtime.records import RunState
 from app.runtime.track import NOT_ANALYSED
-from app.runtime.workers import RunState, on_uncaught
+from app.runtime.workers import on_uncaught
 
 
 class Run:

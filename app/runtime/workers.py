@@ -11,20 +11,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from app.capture.frame_access import FrameAccess
 from app.config import PipelineConfig, RecognitionConfig, SourceConfig
-from app.datatypes import Candidate, Event, Frame, SourceInfo, SpotState, StepResult
+from app.datatypes import Candidate, Event, Frame, SourceInfo, StepResult
 from app.errors import MmnetError
 from app.runtime.capture import Capture, import_lock, open_any_source
 from app.runtime.channels import Inbox, Mailbox
-from app.runtime.metrics import LatencyWindow, Percentiles, RateMeter, memory_mib
+from app.runtime.metrics import LatencyWindow, RateMeter, memory_mib
 from app.runtime.player import Player
+from app.runtime.records import Fault, Figures, MotionPoint, RecognitionStatus, RunState
 from app.runtime.track import ResultTrack, unanalysed
 
 if TYPE_CHECKING:
@@ -36,89 +33,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mmnet.runtime")
 
 _SAVING_S = 5.0
-
-
-class RunState(StrEnum):
-    """Where a run is; ENDED also after an error, which is then in `faults`. LOST: waiting for the source to return.
-
-    A recording that was played to its end and is analysed whole has ENDED, and can be played again all the same.
-    """
-
-    OPENING = "opening"
-    RUNNING = "running"
-    PAUSED = "paused"
-    LOST = "lost"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What went wrong in which thread. An `MmnetError` is an expected failure, anything else a bug.
-
-    `is_passing`: the source is opened again as soon as it is back.
-    """
-
-    thread: str
-    error: Exception
-    is_passing: bool = False
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class MotionPoint:
-    """What the timeline shows of one frame. The motion of a frame without a usable face is None.
-
-    `displacement_percent` (R, 2) float64: see MotionSample.
-    """
-
-    frame_index: int
-    timestamp_ns: int
-    strength: float | None
-    head_speed_percent_s: float | None
-    displacement_percent: np.ndarray | None
-    is_blink: bool
-    is_gap: bool
-    state: SpotState
-
-
-@dataclass(frozen=True, slots=True)
-class RecognitionStatus:
-    """What recognition really runs on: `provider` is "" while no network is loaded, and `status` says why.
-
-    With a network, `status` says why it does not run on a GPU that would have been taken. `card` is Markdown.
-    """
-
-    provider: str
-    model_name: str
-    status: str
-    card: str = ""
-    training_data: str = ""
-
-    @property
-    def has_fallen_back(self) -> bool:
-        """Whether the CPU is used because the GPU could not be."""
-        return bool(self.provider and self.status)
-
-    @property
-    def is_synthetic(self) -> bool:
-        """Whether the network says of itself that it has seen no real person's movements."""
-        return "synthetic" in self.training_data.casefold()
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Speed and losses of a run since its analysis was ready.
-
-    `latency_ms` (live sources): from the grab of a frame to its result.
-    """
-
-    captured_fps: float
-    analysed_fps: float
-    stage_ms: dict[str, Percentiles]
-    latency_ms: Percentiles | None
-    dropped: int
-    queued: int
-    silence_s: float
-    memory_mib: float
 
 
 def _build_pipeline(config: PipelineConfig) -> Pipeline:

@@ -6,7 +6,7 @@ import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.datatypes import SpotState
-from app.runtime.workers import MotionPoint
+from app.runtime.records import MotionPoint
 from app.ui.workspace import Workspace
 
 DURATION_S = 3.0

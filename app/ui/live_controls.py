@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QComboBox, QSizePolicy, QToolButton, QWidget
 from app.config import SourceConfig
 from app.datatypes import SourceInfo
 from app.runtime.devices import CameraChoice
-from app.runtime.workers import Figures, RecognitionStatus
+from app.runtime.records import Figures, RecognitionStatus
 from app.settings import ROTATIONS_DEG
 from app.ui.layouts import label, row
 from app.ui.words import delivery_in_words

@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QApplication, QFileDialog, QLineEdit, QToolButton, Q
 
 from app.datatypes import Candidate, Event, StepResult
 from app.errors import MmnetError, SessionError
-from app.runtime.workers import Figures, RecognitionStatus
+from app.runtime.records import Figures, RecognitionStatus
 from app.session.reader import Session, read_session
 from app.ui import theme
 from app.ui.commands import Command, Commands, button

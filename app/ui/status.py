@@ -5,7 +5,7 @@ from __future__ import annotations
 from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from app.runtime.metrics import Percentiles
-from app.runtime.workers import Figures, RecognitionStatus
+from app.runtime.records import Figures, RecognitionStatus
 from app.ui.layouts import ElidedLabel, set_tone
 from app.ui.watchdog import LIMIT_MS, BlockMeter
 from app.ui.words import provider_in_words

@@ -11,7 +11,7 @@ from PyQt6.QtGui import QColor
 from PyQt6.QtWidgets import QToolTip, QWidget
 
 from app.datatypes import Candidate, Event
-from app.runtime.workers import MotionPoint
+from app.runtime.records import MotionPoint
 from app.ui import theme
 from app.ui.layouts import column
 from app.ui.timeline_spans import KEY_FRAMES, Span, SpanLane

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.face.topology import REGION_NAMES
-from app.runtime.workers import MotionPoint
+from app.runtime.records import MotionPoint
 
 MAX_FRAMES = 400_000  # 3.7 hours at 30 fps, 60 bytes each; of a longer live run the older half is let go
 _FACTOR = 8  # frames of one level of the pyramid make one of the next

@@ -16,7 +16,8 @@ from app.config import PipelineConfig, SourceConfig
 from app.datatypes import SourceInfo
 from app.runtime.devices import CameraChoice, CameraWatch
 from app.runtime.metrics import LatencyWindow
-from app.runtime.workers import LiveAnalysis, RunState
+from app.runtime.records import RunState
+from app.runtime.workers import LiveAnalysis
 from app.session.folder import METADATA
 from app.settings import CameraSettings, Settings
 from app.ui import theme
@@ -276,7 +277,7 @@ class MainWindow(QMainWindow):
         commands, workspace = self.commands, self.workspace
         commands.add("File", "Start page", "Ctrl+N", "Choose another source", self.show_start)
         commands.add("File", "Open …", "Ctrl+O", "Open a video", self.choose_file)
-        commands.add("File", "Open folder …", "Ctrl+Shift+O", "Open a folder of images, or a session", self.choose_folder)
+        commands.add("File", "Open folder …", "Ctrl+Shift+O", "Open images or a session", self.choose_folder)
         commands.separate("File")
         commands.add("File", "Record", "R", "Record this live source, or end that", self.recorder.toggle)
         commands.add("File", "Save the last seconds", "B", "Keep what just happened", self.recorder.save_last)

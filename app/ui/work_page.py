@@ -8,7 +8,7 @@ from PyQt6.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
 
 from app.config import PipelineConfig
 from app.datatypes import Event, SourceInfo, StepResult
-from app.runtime.workers import RunState
+from app.runtime.records import RunState
 from app.ui.event_list import EventList
 from app.ui.evidence_panel import EvidencePanel
 from app.ui.face_view import FaceView

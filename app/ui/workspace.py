@@ -15,7 +15,8 @@ from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
 from app.config import PipelineConfig, SourceConfig
 from app.datatypes import Candidate, Event, SourceInfo, StepResult
 from app.errors import MmnetError
-from app.runtime.workers import Fault, LiveAnalysis, RecognitionStatus, RunState
+from app.runtime.records import Fault, RecognitionStatus, RunState
+from app.runtime.workers import LiveAnalysis
 
 logger = logging.getLogger("mmnet.ui")
 
