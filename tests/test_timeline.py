@@ -165,11 +165,13 @@ class TestView:
         timeline.set_extent(ORIGIN_NS, None, is_live=True)
         timeline.add_motion(point(index) for index in range(900))
         assert view_of(timeline)[1] == pytest.approx(899 / 30, abs=0.01)
+        assert not timeline._to_live.isVisible()
         drag(qtbot, timeline, 20, 25)
         where = view_of(timeline)
         timeline.add_motion(point(index) for index in range(900, 1000))
         assert view_of(timeline) == where
-        timeline.show_all()
+        qtbot.mouseClick(timeline._to_live, Qt.MouseButton.LeftButton)
+        assert not timeline._to_live.isVisible()
         timeline.add_motion(point(index) for index in range(1000, 1100))
         assert view_of(timeline)[1] == pytest.approx(1099 / 30, abs=0.01)
 

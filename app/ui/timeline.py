@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QPoint, QPointF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor
-from PyQt6.QtWidgets import QToolTip, QWidget
+from PyQt6.QtGui import QColor, QResizeEvent
+from PyQt6.QtWidgets import QToolButton, QToolTip, QWidget
 
 from app.datatypes import Candidate, Event
 from app.runtime.records import MotionPoint
@@ -75,7 +75,8 @@ class Timeline(QWidget):
         self.events.clear()
         self.withdrawn.clear()
         self._extent, self._origin_ns, self._end_s = None, None, 0.0
-        self._is_live, self._follows = False, True
+        self._is_live = False
+        self._follow(True)
         self._select(None)
         self.set_range(None)
         self._head.setValue(0.0)
@@ -155,7 +156,7 @@ class Timeline(QWidget):
         if not left <= span.apex_s <= right:
             half = (right - left) / 2
             self.view.setXRange(span.apex_s - half, span.apex_s + half, padding=0)
-            self._follows = False
+            self._follow(False)
 
     # View
 
@@ -177,7 +178,7 @@ class Timeline(QWidget):
 
     def show_all(self) -> None:
         """The whole recording; of a live source the newest seconds, going along."""
-        self._follows = True
+        self._follow(True)
         if self._is_live:
             self.view.setXRange(max(0.0, self._end_s - LIVE_SPAN_S), max(LIVE_SPAN_S, self._end_s), padding=0)
         else:
@@ -188,7 +189,7 @@ class Timeline(QWidget):
         if span := self._span_of(self._selected):
             spare = max(0.5, 1.5 * (span.offset_s - span.onset_s))
             self.view.setXRange(span.onset_s - spare, span.offset_s + spare, padding=0)
-            self._follows = False
+            self._follow(False)
 
     # Inside
 
@@ -289,7 +290,21 @@ class Timeline(QWidget):
         return f"{lane}, {clock(x_s)}: {np.nanmax(values):.2f} {unit}"
 
     def _panned(self) -> None:
-        self._follows = False
+        self._follow(False)
+
+    def _follow(self, follows: bool) -> None:
+        """Whether the view of a live source goes along with it; if not, a button brings it back."""
+        self._follows = follows
+        self._to_live.setVisible(self._is_live and not follows)
+        self._place_button()
+
+    def _place_button(self) -> None:
+        hint = self._to_live.sizeHint()
+        self._to_live.setGeometry(self.width() - hint.width() - 8, 6, hint.width(), hint.height())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._place_button()
 
     # Building
 
@@ -342,6 +357,9 @@ class Timeline(QWidget):
         self.plot.scene().sigMouseMoved.connect(self._moved)
         layout = column(self)
         layout.addWidget(self.plot)
+        self._to_live = QToolButton(self, text="Back to live")
+        self._to_live.setToolTip("Go along with the newest frames again (Ctrl+0)")
+        self._to_live.clicked.connect(self.show_all)
 
     def _moved(self, place: QPointF) -> None:
         if self.view.sceneBoundingRect().contains(place):
