@@ -91,7 +91,7 @@ class TestControls:
         live.controls.rate.setCurrentText("30 fps")
         live.controls.rate.activated.emit(live.controls.rate.currentIndex())
         expected = r"requested 30, delivered \d\d fps: movements shorter than \d0 ms can be missed"
-        qtbot.waitUntil(lambda: bool(re.fullmatch(expected, live.controls.delivery.text())), timeout=5000)
+        qtbot.waitUntil(lambda: bool(re.fullmatch(expected, live.controls.delivery.whole)), timeout=5000)
 
     def test_a_camera_is_mirrored_and_a_choice_against_it_is_kept(self, qtbot, live, tmp_path):
         qtbot.waitUntil(lambda: live.view._mirror.isChecked(), timeout=3000)

@@ -79,9 +79,13 @@ def column(parent: QWidget, *, margins: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 def set_tone(widget: QLabel, text: str, tone: str) -> None:
     """Text and tone ("", live, active, warning) of a badge; restyled only when something changed."""
-    if widget.text() == text and widget.property("tone") == tone:
+    is_elided = isinstance(widget, ElidedLabel)
+    if (widget.whole if is_elided else widget.text()) == text and widget.property("tone") == tone:
         return
-    widget.setText(text)
+    if is_elided:
+        widget.set_whole(text)
+    else:
+        widget.setText(text)
     widget.setProperty("tone", tone)
     style = widget.style()
     assert style is not None

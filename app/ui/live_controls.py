@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from PyQt6.QtCore import QSignalBlocker, pyqtSignal
-from PyQt6.QtWidgets import QComboBox, QSizePolicy, QToolButton, QWidget
+from PyQt6.QtWidgets import QComboBox, QToolButton, QWidget
 
 from app.config import SourceConfig
 from app.datatypes import SourceInfo
 from app.runtime.devices import CameraChoice
 from app.runtime.records import Figures, RecognitionStatus
 from app.settings import ROTATIONS_DEG
-from app.ui.layouts import label, row
+from app.ui.layouts import ElidedLabel, column, row
 from app.ui.words import delivery_in_words
 from app.ui.workspace import Workspace
 
@@ -21,6 +21,7 @@ _COMMON_SIZES = ((1920, 1080), (1280, 720), (640, 480), (320, 240))
 _COMMON_RATES = (30.0, 60.0, 90.0, 120.0, 200.0)
 _SLOW_FPS = 24.5
 _UNSET = "automatic"
+_MIN_BOX_PX = 64
 
 
 class LiveControls(QWidget):
@@ -61,13 +62,12 @@ class LiveControls(QWidget):
         self.baseline.setText("Neutral face …")
         self.baseline.setToolTip("Look neutral for 3 s: the resting face is learned anew")
         self.baseline.clicked.connect(self.baseline_wanted)
-        self.delivery = label("muted")
-        # What does not fit beside the boxes is in the tooltip; the row must not push the window apart.
-        self.delivery.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        line = row(self.camera, self.size_box, self.rate, self.rotate, self.baseline, self.delivery)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setStretch(5, 1)
-        self.setLayout(line)
+        self.delivery = ElidedLabel(name="muted")
+        for box in (self.camera, self.size_box, self.rate):
+            box.setMinimumWidth(_MIN_BOX_PX)
+        layout = column(self, spacing=4)
+        layout.addLayout(row(self.camera, self.size_box, self.rate, self.rotate, self.baseline, None))
+        layout.addWidget(self.delivery)
         self.hide()
         workspace.info_changed.connect(self.show_info)
         workspace.figures_changed.connect(self._show_figures)
@@ -123,11 +123,11 @@ class LiveControls(QWidget):
 
     def _show_figures(self, figures: Figures, recognition: RecognitionStatus | None) -> None:
         if not self._workspace.is_live or figures.captured_fps <= 0:
-            self.delivery.setText("")
+            self.delivery.set_whole("")
             return
         words = delivery_in_words(self._workspace.source_config.fps, figures.captured_fps)
         is_slow = figures.captured_fps < _SLOW_FPS
-        self.delivery.setText(words)
+        self.delivery.set_whole(words)
         self.delivery.setToolTip(
             f"{words[0].upper()}{words[1:]}.\nMore light, a smaller picture or another USB port help."
         )

@@ -23,6 +23,8 @@ _RIGHT = {
     "provider": "What recognition really runs on",
 }
 
+_YIELDING = ("stages", "latency", "provider")  # shortened where the window is narrow
+
 
 class StatusFigures(QStatusBar):
     """Figures of the run, renewed twice a second; red where something needs attention."""
@@ -35,8 +37,7 @@ class StatusFigures(QStatusBar):
         self._fields: dict[str, QLabel] = {}
         for fields, add in ((_LEFT, self.addWidget), (_RIGHT, self.addPermanentWidget)):
             for name, tip in fields.items():
-                # The one that can be done without where the window is narrow.
-                self._fields[name] = label = ElidedLabel() if name == "stages" else QLabel()
+                self._fields[name] = label = ElidedLabel() if name in _YIELDING else QLabel()
                 label.setToolTip(tip)
                 label.setAccessibleName(tip)
                 label.hide()
@@ -111,12 +112,8 @@ class StatusFigures(QStatusBar):
         return str(self._fields[field].property("tone") or "")
 
     def _set(self, field: str, text: str, tone: str = "") -> None:
-        label = self._fields[field]
-        if isinstance(label, ElidedLabel):
-            label.set_whole(text)
-        else:
-            set_tone(label, text, tone)
-        label.setVisible(bool(text))
+        set_tone(self._fields[field], text, tone)
+        self._fields[field].setVisible(bool(text))
 
 
 def _name(recognition: RecognitionStatus) -> str:

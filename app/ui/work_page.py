@@ -222,7 +222,5 @@ class WorkPage(QMainWindow):
             details.append(f"{info.fps:.3g} fps")
         if info.codec:
             details.append(info.codec)
-        if info.requested:
-            details.append(f"requested {info.requested}")
         self.source_name.set_whole(info.label)
         self.source_details.set_whole(" · ".join(details))
