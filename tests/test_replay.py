@@ -138,6 +138,23 @@ class TestLoop:
         assert view.workspace.speed == 1.0
         assert not view.page.timeline._range.isVisible()
 
+    def test_the_loop_goes_along_with_the_selection_and_ends_with_the_source(self, qtbot, opened):
+        view = opened()
+        press(qtbot, view, Qt.Key.Key_N)
+        press(qtbot, view, Qt.Key.Key_L)
+        press(qtbot, view, Qt.Key.Key_N)
+        player, event = view.workspace.run.player, view.workspace.selected
+        assert event is view.workspace.events[1]
+        assert player.is_playing
+        assert (
+            player.range[0] < event.candidate.onset.frame_index < event.candidate.offset.frame_index < player.range[1]
+        )
+        qtbot.waitUntil(lambda: player.range[0] <= frame_of(view) <= player.range[1], timeout=4000)
+        with qtbot.waitSignal(view.workspace.opening):
+            view.workspace.restart()
+        assert view.workspace.speed == 1.0
+        assert not view.tools.buttons[-1].isChecked()
+
     def test_in_and_out_points(self, qtbot, opened):
         view = opened()
         shift = Qt.KeyboardModifier.ShiftModifier

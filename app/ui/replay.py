@@ -71,12 +71,24 @@ class Replay(QObject):
         self.show_item(event)
 
     def show_item(self, item: Event | Candidate) -> None:
-        """Pause at the apex of a movement."""
-        if self.player is not None:
-            candidate = item.candidate if isinstance(item, Event) else item
-            self.player.pause()
-            self.player.seek_time(candidate.apex_ns)
-            self._show()
+        """Pause at the apex of a movement; while an event is looped, loop this one instead."""
+        player = self.player
+        if player is None:
+            return
+        if player.is_looping and self._speed_before is not None and isinstance(item, Event):
+            self._loop_event(item)
+            return
+        candidate = item.candidate if isinstance(item, Event) else item
+        player.pause()
+        player.seek_time(candidate.apex_ns)
+        self._show()
+
+    def begin(self) -> None:
+        """Another source: nothing is looped."""
+        if self._speed_before is not None:
+            self._workspace.set_speed(self._speed_before)
+            self._speed_before = None
+        self.loop_changed.emit(False)
 
     def set_looping(self, is_looping: bool) -> None:
         """Loop the selected event slowly; without one the range, or the whole recording."""
@@ -88,11 +100,9 @@ class Replay(QObject):
         player.set_looping(is_looping)
         selected = self._workspace.selected
         if is_looping and isinstance(selected, Event):
-            found = selected.candidate
-            self.set_range(found.onset_ns - _SPARE_NS, found.offset_ns + _SPARE_NS)
             self._speed_before = self._workspace.speed
             self._workspace.set_speed(LOOP_SPEED)
-            player.play()
+            self._loop_event(selected)
         elif not is_looping and self._speed_before is not None:
             self._workspace.set_speed(self._speed_before)
             self._speed_before = None
@@ -123,6 +133,12 @@ class Replay(QObject):
     def clear_range(self) -> None:
         """Play all."""
         self.set_range(None, None)
+
+    def _loop_event(self, event: Event) -> None:
+        assert self.player is not None
+        found = event.candidate
+        self.set_range(found.onset_ns - _SPARE_NS, found.offset_ns + _SPARE_NS)
+        self.player.play()
 
     def _here_ns(self) -> int:
         if self.player is not None:

@@ -103,7 +103,7 @@ class ReviewTools(QObject):
             self._workspace.noticed.emit("session", str(error), "", None)
         for note in (*session.notes, *self.review.review.notes) if session is not None else ():
             self._workspace.noticed.emit(f"session {note}", note, "", None)
-        self._loop.setChecked(False)
+        self.replay.begin()
 
     def _show_moment(self, result: StepResult) -> None:
         player = self.replay.player
