@@ -49,7 +49,8 @@ def write_clips(reviewed: Reviewed, folder: Path, *, kind: str, is_blurred: bool
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     try:
-        faces = {frame.frame: face_square(frame) for frame in reviewed.session.frames()} if kind == "gif" else {}
+        apexes = {event.apex_frame for event in reviewed.kept} if kind == "gif" else set()
+        faces = {frame.frame: face_square(frame) for frame in reviewed.session.frames() if frame.frame in apexes}
         for event, images, seconds in _sequences(reviewed, is_blurred):
             if (square := faces.get(event.apex_frame)) is not None:
                 images = [image[square] for image in images]
@@ -64,14 +65,13 @@ def write_clips(reviewed: Reviewed, folder: Path, *, kind: str, is_blurred: bool
 def _sequences(reviewed: Reviewed, is_blurred: bool) -> Iterator[tuple[SessionEvent, list[np.ndarray], list[float]]]:
     """Every kept event with its pictures and their seconds; the medium is read once."""
     session = reviewed.session
-    known = {frame.frame: frame for frame in session.frames()}
+    known = {frame.frame: frame for frame in session.frames()} if is_blurred else {}
     waiting = {event.event_id: event for event in reviewed.kept}
     spans = {key: (event.onset_s - MARGIN_S, event.offset_s + MARGIN_S) for key, event in waiting.items()}
     held: dict[int, tuple[list[np.ndarray], list[float]]] = {key: ([], []) for key in waiting}
     for frame in medium_frames(session, list(spans.values())):
         second = frame.timestamp_ns / 1e9
-        row = known.get(frame.index)
-        picture = blurred(frame.image_bgr, row) if is_blurred else frame.image_bgr
+        picture = blurred(frame.image_bgr, known.get(frame.index)) if is_blurred else frame.image_bgr
         for key in [key for key, (_, stop) in spans.items() if key in waiting and second > stop + TIME_TOLERANCE_S]:
             yield waiting.pop(key), *held.pop(key)
         for key in waiting:

@@ -40,8 +40,8 @@ def write_manifest(sessions: Sequence[Reviewed], folder: Path) -> int:
     for reviewed, events in chosen:
         if events and not all(event.subject_id for event in events):
             raise SessionError(
-                f"{reviewed.session.folder} does not say who is filmed, and training must keep people apart. Analyse "
-                "with --subject ID, or name the subject of the session."
+                f"{reviewed.session.folder} does not say who is filmed, and training must keep people apart: analyse "
+                "with --subject ID."
             )
     made = folder.with_name(folder.name + ".part")
     shutil.rmtree(made, ignore_errors=True)
