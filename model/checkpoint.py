@@ -33,7 +33,8 @@ class RunRecord:
     `data` counts pairs and people; `history` holds one row of metrics an epoch; `results` are the final scores, None
     while epochs are missing. `fold` names the part of a cross-validation that this network belongs to, "" for a run by
     itself. `scored` says in a sentence what the results are scores of, "" where they are those of this very network.
-    `crop_recipe` is how the crops were cut, "" where the data do not say. `calibration` is that of the probabilities.
+    `crop_recipe` is how the crops were cut, "" where the data do not say. `calibration` is that of the probabilities,
+    `started_from` the SHA-256 of the checkpoint whose weights the run began with, "" for new ones.
     """
 
     config: RunConfig
@@ -45,6 +46,7 @@ class RunRecord:
     scored: str = ""
     crop_recipe: str = ""
     calibration: Calibration = UNCALIBRATED
+    started_from: str = ""
 
     @property
     def epochs_done(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from app.errors import DataError
+from model.calibration import NONE
 from model.configs import Recipe
 from model.crops import read_image
 from model.mmnet import INPUT_SIZE
@@ -208,4 +209,6 @@ class PairDataset(Dataset):
         else:
             rng = np.random.default_rng((*self.seed, index))
             onset, apex = augment(*self.pairs.draw(index, rng), self.recipe, rng)
+            if self.recipe.still_probability and rng.random() < self.recipe.still_probability:
+                return onset, onset, self.pairs.class_names.index(NONE)
         return onset, onset if self.is_still else apex, int(self.pairs.label[index])

@@ -139,6 +139,7 @@ def fit(
     *,
     validate: PairSource | None = None,
     choice: Choice | None = None,
+    start: nn.Module | None = None,
 ) -> tuple[nn.Module, RunRecord]:
     """Train a network, from its beginning or from the last epoch saved in `folder`.
 
@@ -148,6 +149,7 @@ def fit(
         record: of the run before its first epoch.
         validate: pairs to measure after every epoch; without a choice they decide nothing.
         choice: keep the best epoch instead of the last.
+        start: network to begin with, of the same configuration; by default a new one.
 
     Returns:
         The network, on the device, and the record with its history.
@@ -156,7 +158,7 @@ def fit(
         ModelError: the loss diverged, or the checkpoint in `folder` belongs to other settings or data.
         OutputError: something cannot be written; all epochs before are saved.
     """
-    network, state, record = _start(folder, record)
+    network, state, record = _start(folder, record, start)
     network = this_machine().place(network)
     recipe = record.config.recipe
     optimiser = make_optimiser(network, recipe)
@@ -192,8 +194,8 @@ def finish(folder: Path, network: nn.Module, record: RunRecord) -> None:
     (folder / _BEST).unlink(missing_ok=True)
 
 
-def _start(folder: Path, record: RunRecord) -> tuple[nn.Module, dict, RunRecord]:
-    """A new network, or the one in the folder."""
+def _start(folder: Path, record: RunRecord, start: nn.Module | None) -> tuple[nn.Module, dict, RunRecord]:
+    """The network in the folder, or the one to begin with."""
     for unfinished in folder.glob("*.tmp"):
         unfinished.unlink(missing_ok=True)
     checkpoint = folder / CHECKPOINT
@@ -203,7 +205,7 @@ def _start(folder: Path, record: RunRecord) -> tuple[nn.Module, dict, RunRecord]
         return network, state, found
     make_folder(folder)
     torch.manual_seed(int(np.random.SeedSequence(random_seed(record.seed, record.fold)).generate_state(1)[0]))
-    return make_network(record.config.network), {}, record
+    return start or make_network(record.config.network), {}, record
 
 
 def check_same_run(checkpoint: Path, found: RunRecord, wanted: RunRecord) -> None:
@@ -212,7 +214,8 @@ def check_same_run(checkpoint: Path, found: RunRecord, wanted: RunRecord) -> Non
     Raises:
         ModelError: they differ.
     """
-    if (found.config, found.seed, found.data, found.fold) != (wanted.config, wanted.seed, wanted.data, wanted.fold):
+    told = ("config", "seed", "data", "fold", "started_from")
+    if any(getattr(found, name) != getattr(wanted, name) for name in told):
         raise ModelError(f"{checkpoint} belongs to other settings or data: use those, or another --out.")
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from app.errors import DataError, MmnetError, OutputError
+from app.errors import DataError, MmnetError, ModelError, OutputError
 from model.calibration import expected_calibration_error, fit_calibration
-from model.checkpoint import RunRecord, read_record
+from model.checkpoint import RunRecord, load_checkpoint, read_record
 from model.compute import keep_freed_memory
 from model.configs import CONFIGS, RunConfig, synthetic
 from model.crossvalidate import begin, plan, pool, read_settings, train_final, train_fold, train_folds
@@ -33,6 +33,7 @@ from model.folds import PROTOCOLS, set_aside
 from model.labels import class_protocol
 from model.prepared import load_prepared
 from model.processes import end_with_parent
+from model.reference import sha256_of
 from model.report import DECIMALS, POOLED, Predictions, write_json, write_report
 
 _CALIBRATION_SHARE = 1 / 12  # of the people; a temperature is one number
@@ -48,6 +49,7 @@ def train(
     seed: int = 0,
     threads: int = 1,
     resume: bool = False,
+    start: Path | None = None,
 ) -> RunRecord:
     """Run all epochs of a recipe and score the last network on people it has never seen.
 
@@ -55,6 +57,9 @@ def train(
     and nothing else. Leaves in `out`: checkpoint.safetensors, config.json, metrics.csv (a row an epoch),
     predictions.csv, scores.json, confusion.csv and .png, card.md and .json. The scores are those of the network in the
     checkpoint; `control` are its scores on pairs in which nothing moves.
+
+    Args:
+        start: checkpoint whose weights to begin with; its classes and network must be those of the configuration.
 
     Raises:
         DataError: the sets share a person, or there is only one person to learn from.
@@ -69,7 +74,14 @@ def train(
     parts = {"train": pairs, "calibrate": calibrate, "validate": validate}
     data = {f"{name}_pairs": len(part) for name, part in parts.items()}
     data |= {f"{name}_people": len(np.unique(part.subject)) for name, part in parts.items()}
-    record = RunRecord(config, seed, data, crop_recipe=pairs.crop_recipe)
+    network = None
+    if start is not None:
+        network, _, begun = load_checkpoint(start)
+        if begun.config.network != config.network:
+            raise ModelError(f"{start} is a network of other classes or depth than {config.name}: begin with another.")
+    record = RunRecord(
+        config, seed, data, crop_recipe=pairs.crop_recipe, started_from="" if start is None else sha256_of(start)
+    )
     checkpoint = out / CHECKPOINT
     if checkpoint.exists():
         if not resume:
@@ -83,7 +95,7 @@ def train(
     write_json(out / "config.json", settings | {"data": data, **asdict(config)})
 
     torch.set_num_threads(threads)
-    network, record = fit(record, pairs, out, validate=validate)
+    network, record = fit(record, pairs, out, validate=validate, start=network)
     names = config.network.class_names
     calibration = fit_calibration(evaluate(network, calibrate), calibrate.label, names)
     probabilities = calibration.applied(evaluate(network, validate), names)
@@ -119,8 +131,9 @@ def _validated(arguments: argparse.Namespace, config: RunConfig, threads: int) -
     names = config.network.class_names
     pairs, validate = load_pairs(arguments.pairs, names), load_pairs(arguments.validate, names)
     record = train(
-        config, pairs, validate, arguments.out, seed=arguments.seed, threads=threads, resume=arguments.resume
-    )
+        config, pairs, validate, arguments.out,
+        seed=arguments.seed, threads=threads, resume=arguments.resume, start=arguments.start,
+    )  # fmt: skip
     return record.results
 
 
@@ -168,6 +181,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--pairs", type=Path, metavar="DIR", help="pairs to learn from, instead of a cross-validation")
     parser.add_argument("--validate", type=Path, metavar="DIR", help="pairs of other people, to score on")
+    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="with --pairs: begin with these weights")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     parser.add_argument("--config", choices=sorted(CONFIGS), default=synthetic.__name__)
     parser.add_argument("--classes", metavar="NAME|CSV", help="class of each emotion, instead of the config's")
@@ -195,6 +209,8 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if (arguments.pairs is None) != (arguments.validate is None) or bool(arguments.prepared) == bool(arguments.pairs):
         parser.error("give PREPARED folders for a cross-validation, or --pairs and --validate")
+    if arguments.start is not None and arguments.pairs is None:
+        parser.error("--start goes with --pairs and --validate")
     if arguments.final and (arguments.pairs or PROTOCOLS[arguments.protocol].is_selected_on_test):
         parser.error("--final needs a cross-validation whose scores are not selected on the test")
     return arguments

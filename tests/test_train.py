@@ -10,6 +10,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 from pairs import Pairs, make_pairs, save_pairs, tiny_config
 
 from app.errors import DataError, ModelError, OutputError
@@ -118,6 +119,22 @@ def test_other_settings_are_not_resumed(run, learn, held_out):
         train(tiny_config(epochs=1, learning_rate=1e-5), learn, held_out, out, seed=3, resume=True)
     with pytest.raises(ModelError, match="other settings"):
         train(tiny_config(epochs=1), make_pairs(5, "a"), held_out, out, seed=3, resume=True)
+
+
+def test_a_run_begins_with_the_weights_of_another(run, learn, held_out, tmp_path):
+    start = run[0] / "checkpoint.safetensors"
+    config = tiny_config(epochs=1, learning_rate=0.0)
+    record = train(config, learn, held_out, tmp_path / "next", seed=4, start=start)
+    assert len(record.started_from) == 64
+    before, after = (load_checkpoint(p)[0].state_dict() for p in (start, tmp_path / "next" / "checkpoint.safetensors"))
+    for name in ("conv_act.0.weight", "main_branch.fc.weight", "vit_pos.pos_embed"):
+        assert torch.equal(before[name], after[name])
+    with pytest.raises(ModelError, match="other settings"):
+        train(config, learn, held_out, tmp_path / "next", seed=4, resume=True)
+    other = replace(config, network=replace(config.network, position_blocks=1))
+    with pytest.raises(ModelError, match="other classes or depth"):
+        train(other, learn, held_out, tmp_path / "other", start=start)
+    assert not (tmp_path / "other").exists()
 
 
 def test_people_in_both_sets_are_refused(learn, tmp_path):
@@ -251,6 +268,28 @@ def test_augmentation_keeps_what_moved_and_where():
     assert 5 < mirrored.sum() < 25
     assert np.abs(np.array(columns)[mirrored] - (223 - 51.5)).max() < 20
     assert np.abs(np.array(columns)[~mirrored] - 51.5).max() < 20
+
+
+def test_now_and_then_nothing_moves_and_is_called_none(learn):
+    pairs = replace(learn, class_names=(*THREE_CLASSES, "none"))
+    recipe = replace(tiny_config().recipe, still_probability=0.5)
+    drawn = [PairDataset(pairs, recipe, seed=(seed,))[i] for seed in range(10) for i in range(4)]
+    still = [(onset == apex).all() for onset, apex, _ in drawn]
+    assert 10 < sum(still) < 30
+    assert all((label == 3) == is_still for (_, _, label), is_still in zip(drawn, still, strict=True))
+
+
+def test_a_weaker_and_a_stronger_movement_are_drawn(learn):
+    recipe = replace(
+        tiny_config().recipe, intensity_jitter=0.5, rotation_deg=0.0, padding_px=0, colour_jitter=0.0,
+        flip_probability=0.0, grey_probability=0.0,
+    )  # fmt: skip
+    onset = np.full((224, 224, 3), 100, np.uint8)
+    steps = [
+        augment(onset, onset + np.uint8(40), recipe, np.random.default_rng(seed))[1].mean() - 100 for seed in range(30)
+    ]
+    assert 40 * np.exp(-0.5) - 1 < min(steps) < 34
+    assert 46 < max(steps) < 40 * np.exp(0.5) + 1
 
 
 def test_augmentation_without_range_changes_nothing():
