@@ -14,7 +14,7 @@ from app.config import PipelineConfig, SourceConfig
 from app.datatypes import Event, SourceInfo, StepResult
 from app.errors import MmnetError, OutputError
 from app.export import write_annotations
-from app.pipeline import Pipeline, Recogniser
+from app.pipeline import Pipeline, Recogniser, judge
 from app.runtime.capture import captured_frames
 from app.session.folder import safe_name
 from app.session.writer import ModelRecord, SessionWriter
@@ -87,10 +87,15 @@ def analyse(
                     on_step(result)
                     last_frame = frame.index
                     for candidate in result.decided:
-                        if not candidate.rejected_because:
-                            event = Event(len(rows) + 1, candidate, recogniser.recognise(candidate))
-                            rows.append(writer.add_event(event))
-                            on_event(rows[-1])
+                        if candidate.rejection is not None:
+                            continue
+                        prediction = recogniser.recognise(candidate)
+                        judged = judge(candidate, prediction)
+                        if judged.rejection is not None:
+                            writer.add_withdrawn(judged)
+                            continue
+                        rows.append(writer.add_event(Event(len(rows) + 1, judged, prediction)))
+                        on_event(rows[-1])
                     on_progress(Progress(writer.frame_count, info))
             except OutputError:
                 raise

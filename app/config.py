@@ -46,20 +46,28 @@ class FaceConfig:
 
 @dataclass(frozen=True, slots=True)
 class SpotterConfig:
-    """Thresholds of the spotter, in percent of the inter-ocular distance, milliseconds and multiples of noise."""
+    """Sensitivity and gates of the spotter; percent is of the inter-ocular distance unless said otherwise."""
 
-    min_displacement_percent: float = 0.5
-    noise_multiple: float = 5.0  # of a region's own running noise (1.4826 × median absolute deviation)
-    baseline_s: float = 2.0  # running median: four times the longest micro-expression
-    warmup_s: float = 0.7
+    false_alarms_per_min: float = 1.0  # that a quiet face may be expected to give
+    warmup_s: float = 0.9
+    min_displacement_percent: float = 0.25
+    max_displacement_percent: float = 5.0
     min_duration_ms: float = 60.0
     max_duration_ms: float = 500.0
-    min_rest_ms: float = 300.0  # between two movements that are not one
-    onset_level: float = 0.15  # a movement begins and ends at this fraction of its peak
+    duration_tolerance_ms: float = 100.0  # that onset and offset may be off together
+    min_explained: float = 0.6  # share of the motion that a pulse explains
+    max_around: float = 1.3  # motion just before or after, as a fraction of the movement
+    max_mouth_before: float = 2.0  # motion of lips and chin before a movement of the mouth, as a multiple of it
     max_head_speed_percent_s: float = 80.0
-    blink_drop: float = 0.35  # an eye opening this fraction below its running median is a blink
-    blink_margin_ms: float = 100.0
+    max_eye_drop_percent: float = 18.0  # of the usual eye opening
+    max_gaze_percent: float = 1.8
+    max_light_percent: float = 6.0  # of the brightness
     max_gap_ms: float = 250.0  # frames further apart than this are not joined
+
+    @property
+    def longest_ms(self) -> float:
+        """What a movement may measure, the tolerance included."""
+        return self.max_duration_ms + self.duration_tolerance_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ _CALM_PERCENT = 0.35
 _CALM_S = 0.4
 # Where brightness is read, crop pixels: every fourth from brows to chin.
 _INNER_FACE = (slice(40, 190, 4), slice(50, 175, 4))
+_HEAD_SPAN_S = 0.06  # the speed of the head is a mean over this; a single step at 200 fps is mostly tracker jitter
 # Where the speed of the head is read, crop pixels: eye corners and chin.
 _HEAD_POINTS_PX = np.array([(56.0, 84.0), (168.0, 84.0), (112.0, 190.0)])
 
@@ -56,7 +57,7 @@ class MotionAnalyser:
         self._reference: Reference | None = None
         self._offset = np.zeros((len(topology.REGION_NAMES), 2))
         self._latest = self._offset
-        self._head_frame_px: np.ndarray | None = None
+        self._head: deque[tuple[int, np.ndarray]] = deque()
         self._recent: deque[tuple[int, np.ndarray]] = deque()
 
     def measure(self, frame: Frame, face: TrackedFace) -> RegionalMotion | None:
@@ -128,12 +129,15 @@ class MotionAnalyser:
         self._born_ns = frame.timestamp_ns
 
     def _head_speed(self, frame: Frame, face: TrackedFace, crop: AlignedCrop) -> float:
-        """Rigid motion since the last frame, percent of the inter-ocular distance a second."""
+        """Rigid motion over the last `_HEAD_SPAN_S`, percent of the inter-ocular distance a second."""
         linear, shift = crop.crop_from_frame[:, :2], crop.crop_from_frame[:, 2]
         head_px = (_HEAD_POINTS_PX - shift) @ np.linalg.inv(linear).T
+        while len(self._head) > 1 and frame.timestamp_ns - self._head[1][0] >= _HEAD_SPAN_S * 1e9:
+            self._head.popleft()
         speed = 0.0
-        if self._head_frame_px is not None and frame.timestamp_ns > self._head_ns:
-            moved_px = float(np.linalg.norm(head_px - self._head_frame_px, axis=1).mean())
-            speed = 100 * moved_px / face.inter_ocular_px / ((frame.timestamp_ns - self._head_ns) / 1e9)
-        self._head_frame_px, self._head_ns = head_px, frame.timestamp_ns
+        if self._head and frame.timestamp_ns > self._head[0][0]:
+            earlier_ns, earlier_px = self._head[0]
+            moved_px = float(np.linalg.norm(head_px - earlier_px, axis=1).mean())
+            speed = 100 * moved_px / face.inter_ocular_px / ((frame.timestamp_ns - earlier_ns) / 1e9)
+        self._head.append((frame.timestamp_ns, head_px))
         return speed

@@ -1,7 +1,8 @@
 """When did something move: a causal state machine over the displacement of facial regions.
 
-The recipe of optical-flow spotting (He 2021, Zhao/Sheng 2022: regional flow, rigid motion removed, peaks with gates),
-with whole-video extremes replaced by a running median and its deviation, so that it works as the frames come.
+A movement is announced when it has passed its apex and decided when it has ended: matched filters (see `pulses`) say
+whether it stands out of the noise, a fitted pulse says when it began, peaked and ended, and gates say what else it is.
+Upper and lower face are watched apart, because talking must not hide what the brows do; a movement of both is one.
 """
 
 from __future__ import annotations
@@ -11,80 +12,74 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.config import SpotterConfig
-from app.datatypes import (
-    Candidate,
-    Frame,
-    KeyFrame,
-    MotionSample,
-    RegionMovement,
-    Rejection,
-    SpotState,
-    TrackedFace,
-)
-from app.face.topology import MOUTH_REGIONS, REGION_NAMES
+from app.datatypes import Candidate, Frame, MotionSample, Rejection, SpotState, TrackedFace
 from app.spotting.buffer import TimeBuffer
+from app.spotting.findings import Finding, Observation, candidate, eye_drop, measure, series
+from app.spotting.gates import first_rejection
 from app.spotting.motion import RegionalMotion
+from app.spotting.patterns import detection_patterns, is_lower_face
+from app.spotting.pulses import AFTER_S, PULSES, REST_S, RISES, FilterBank, Scores, fit_pulse
+from app.spotting.sensitivity import least_log_odds
 
-# Gate → what it means to the user.
-REJECTIONS: dict[str, str] = {
-    "too long": "longer than a micro-expression: a macro-expression or a change of posture",
-    "too short": "a flicker of one or two frames",
-    "part of a longer movement": "another movement ended just before: speech or a macro-expression",
-    "blink": "the eyes closed at the same time",
-    "head motion": "the head moved fast at the same time",
-    "interrupted": "the face was lost, or frames were, before the movement ended",
-}
-_FALLING_LEVEL = 0.7  # of the peak
-_QUIET_STRENGTH = 0.7  # of the detection threshold; below 1, so that noise at the threshold is no new movement
+_HISTORY_S = 1.6
 _NEVER_NS = -(10**18)
-_MAD_TO_SD = 1.4826  # of a normal distribution
-_MAX_CROPS = 40  # of one candidate: 6 MB
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Observation:
-    """What the spotter remembers of one frame."""
-
-    frame_index: int
-    timestamp_ns: int
-    displacement_percent: np.ndarray
-    head_speed_percent_s: float
-    eye_opening: float
-    is_blink: bool
-    crop_bgr: np.ndarray
+_MIN_SCORE = 3.6  # standard deviations; a movement below it is not looked at
+_ONSET_LEVEL = 0.15  # of the peak, where a movement is taken to begin until its pulse is fitted
+_PAST_APEX_LEVEL = 0.85
+_PAST_APEX_NS = 90_000_000  # a peak this old is an apex, also when the movement stays up
+_OVER_LEVEL = 0.35
+_ECHO_NS = int((REST_S + max(rise.duration_s for rise in RISES)) * 1e9)  # how long rises still see a movement
+_PATIENCE_NS = 300_000_000  # after its end, until a movement that no pulse explains is given up
+_SETTLE_NS = 50_000_000  # a score is a peak when nothing higher follows within this time
+_STALE_NS = 500_000_000
+_SETTLE_SHARE = 0.8  # or when it has fallen this far
+_SAME_NS = 150_000_000  # events with apexes this close are one
+_ALL = np.arange(len(detection_patterns()))
 
 
 @dataclass(eq=False, slots=True)
 class _Movement:
-    """The movement under way; `baseline` and `threshold` are frozen at its detection."""
+    """The movement under way, from its rise on; what it was is decided by the pulse that explains it."""
 
-    baseline: np.ndarray  # (R, 2)
-    threshold: np.ndarray  # (R,)
-    peak_strength: float
-    peak_region: int
-    peak_vector: np.ndarray  # (2,) percent
-    peak_ns: int
-    start_ns: int
     candidate_id: int
+    rise: Finding
+    start_ns: int
+    peak: float = 0.0  # level, 1 = the height that the rise had
+    peak_ns: int = 0
     is_announced: bool = False
+    over_ns: int | None = None
 
-    def along(self, observation: _Observation) -> float:
-        """Displacement of the leading region along the direction of its peak, as a fraction of the peak."""
-        deviation = observation.displacement_percent[self.peak_region] - self.baseline[self.peak_region]
-        return float(deviation @ self.peak_vector / (self.peak_vector @ self.peak_vector))
+
+@dataclass(eq=False, slots=True)
+class _Half:
+    """One half of the face. `patterns`: columns of the scores; `found`: the highest score until it is decided on."""
+
+    patterns: np.ndarray
+    found: Finding | None = None
 
 
 class Spotter:
-    """Turns regional motion into micro-expression candidates, each reported once, when the movement has ended."""
+    """Turns regional motion into micro-expression candidates: each announced at most once and decided once.
+
+    Raises:
+        ValueError: the sensitivity in `config` is outside the measured table.
+    """
 
     def __init__(self, config: SpotterConfig | None = None) -> None:
         self._config = config or SpotterConfig()
-        self._history: TimeBuffer[_Observation] = TimeBuffer(self._config.baseline_s)
-        self._movement: _Movement | None = None
+        self._least_odds = least_log_odds(self._config.false_alarms_per_min)
+        self._history: TimeBuffer[Observation] = TimeBuffer(_HISTORY_S)
+        self._candidate_count = self._announced_id = 0
         self._face_id = 0
-        self._ended_ns = _NEVER_NS  # when the last movement ended
-        self._strength = 0.0
-        self._candidate_count = 0
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._history.clear()
+        self._pulses, self._rises = FilterBank(PULSES), FilterBank(RISES)
+        is_lower = np.array([is_lower_face(pattern) for pattern in detection_patterns().values()])
+        self._halves = (_Half(np.flatnonzero(~is_lower)), _Half(np.flatnonzero(is_lower)))
+        self._movement: _Movement | None = None
+        self._accepted_apex_ns = self._decided_until_ns = _NEVER_NS
         self.state = SpotState.OFF
 
     @property
@@ -93,14 +88,14 @@ class Spotter:
         return (len(self._history) - 1) / (self._history.span_ns / 1e9) if len(self._history) > 1 else 0.0
 
     def reset(self) -> tuple[Candidate, ...]:
-        """Forget everything: the face was lost, or frames were. A movement under way is reported as interrupted."""
+        """Forget everything: the face was lost, or frames were. A movement that was announced is withdrawn."""
         interrupted: tuple[Candidate, ...] = ()
-        if self._movement is not None and self.state is not SpotState.HOLDING:
-            interrupted = (self._candidate(is_interrupted=True),)
-        self._movement = None
-        self._ended_ns = _NEVER_NS
-        self._history.clear()
-        self.state = SpotState.OFF
+        movement = self._movement
+        if movement is not None and movement.is_announced and self.state is not SpotState.HOLDING:
+            lasted_ms = (self._history[-1].timestamp_ns - movement.start_ns) / 1e6
+            rejection = Rejection("interrupted", lasted_ms, self._config.longest_ms, "ms")
+            interrupted = (self._provisional(movement, rejection),)
+        self._start_over()
         return interrupted
 
     def update(
@@ -111,174 +106,185 @@ class Spotter:
         The caller resets the spotter when time jumps, frames are missing, or the face is another one.
         """
         self._face_id = face.face_id
-        newest = _Observation(
-            frame.index,
-            frame.timestamp_ns,
-            motion.displacement_percent,
-            motion.head_speed_percent_s,
-            face.eye_opening,
-            self._is_blink(face.eye_opening),
-            motion.crop.image_bgr,
-        )
-        self._history.append(newest)
-        announced: tuple[Candidate, ...] = ()
-        decided: tuple[Candidate, ...] = ()
-        self._strength = 0.0
-        if self._history.span_ns < self._config.warmup_s * 1e9:
+        now_ns = frame.timestamp_ns
+        self._history.append(Observation(frame.index, now_ns, motion, face.eye_opening))
+        self._times_s, self._displacement = series(self._history)
+        pulses = self._pulses.update(self._times_s, self._displacement)
+        rises = self._rises.update(self._times_s, self._displacement)
+        announced: list[Candidate] = []
+        decided: list[Candidate] = []
+        strength = 0.0
+        if pulses is None or rises is None or self._history.span_ns < self._config.warmup_s * 1e9:
             self.state = SpotState.WARMUP
         else:
-            self._strength, decided = self._advance(newest)
-            announced = self._announced()
+            strength = max(0.0, pulses.highest(), rises.highest()) / _MIN_SCORE
+            self._advance(pulses, rises, now_ns, announced, decided)
         sample = MotionSample(
             frame.index,
-            frame.timestamp_ns,
+            now_ns,
             motion.displacement_percent,
             motion.head_speed_percent_s,
-            self._strength,
-            newest.is_blink,
+            strength,
+            eye_drop(self._history, now_ns, now_ns) * 100 > self._config.max_eye_drop_percent,
         )
-        return sample, announced, decided
+        return sample, tuple(announced), tuple(decided)
 
-    def _announced(self) -> tuple[Candidate, ...]:
-        if self._movement is None or self._movement.is_announced or self.state is not SpotState.FALLING:
-            return ()
-        self._movement.is_announced = True
-        return (self._candidate(is_over=False),)
+    def _advance(
+        self, pulses: Scores, rises: Scores, now_ns: int, announced: list[Candidate], decided: list[Candidate]
+    ) -> None:
+        """One step of the state machine; adds movements that passed their apex and those that ended."""
+        if (passed := self._follow_rise(rises, now_ns)) is not None:
+            announced.append(passed)
+        for half in self._halves:
+            _remember(half, pulses, self._pulses, now_ns)
+        if not self._is_going_on(now_ns):
+            for half, other in (self._halves, self._halves[::-1]):
+                # Of two halves that moved, the one in which it shows better speaks first.
+                if not _has_settled(half, pulses, now_ns) or (other.found and other.found.score > half.found.score):
+                    continue
+                ended, half.found = self._decide(half.found), None
+                if ended is not None:
+                    decided.append(ended)
+                    if ended.candidate_id != self._announced_id:
+                        announced.append(ended)
+        if (withdrawn := self._give_up(now_ns)) is not None:
+            decided.append(withdrawn)
 
-    def _advance(self, newest: _Observation) -> tuple[float, tuple[Candidate, ...]]:
-        """One step of the state machine: (strength, movements that ended)."""
-        baseline, threshold = self._baseline()
-        deviation = newest.displacement_percent - baseline
-        strengths = np.linalg.norm(deviation, axis=1) / threshold
-        region = int(np.argmax(strengths))
-        strength = float(strengths[region])
-        movement = self._movement
+    def _follow_rise(self, rises: Scores, now_ns: int) -> Candidate | None:
+        """Begin a movement, or follow the one under way; returns it when its apex has just passed."""
+        movement, score = self._movement, rises.highest()
         if movement is None:
             self.state = SpotState.IDLE
-            if strength >= 1:
-                self.state = SpotState.RISING
-                self._candidate_count += 1
-                now_ns = newest.timestamp_ns
-                self._movement = _Movement(
-                    baseline, threshold, strength, region, deviation[region], now_ns, now_ns, self._candidate_count
-                )
-            return strength, ()
-        if self.state is SpotState.HOLDING:
-            # The running median reaches a held expression within half its window; until then nothing new begins.
-            if strength < 1:
-                self._movement, self.state = None, SpotState.IDLE
-                self._ended_ns = newest.timestamp_ns
-            return strength, ()
-        frozen = np.linalg.norm(newest.displacement_percent - movement.baseline, axis=1) / movement.threshold
-        leader = int(np.argmax(frozen))
-        if frozen[leader] > movement.peak_strength:
-            movement.peak_strength = float(frozen[leader])
-            movement.peak_region = leader
-            movement.peak_vector = newest.displacement_percent[leader] - movement.baseline[leader]
-            movement.peak_ns = newest.timestamp_ns
-        level = movement.along(newest)
-        self.state = SpotState.FALLING if level < _FALLING_LEVEL else SpotState.RISING
-        # Every region must be quiet, or the rest of a strong movement would be taken for the next one.
-        if level <= self._config.onset_level and frozen[leader] < _QUIET_STRENGTH:
-            candidate = self._candidate()
-            self._movement, self.state = None, SpotState.IDLE
-            return strength, (candidate,)
-        if newest.timestamp_ns - movement.start_ns > self._config.max_duration_ms * 1e6:
-            candidate = self._candidate(is_held=True)
-            self.state = SpotState.HOLDING
-            return strength, (candidate,)
-        return strength, ()
+            # Right after a movement, the filters still see it.
+            if score < _MIN_SCORE or now_ns - self._decided_until_ns < _ECHO_NS:
+                return None
+            rise = Finding.best_of(rises, self._rises, _ALL, now_ns)
+            self._candidate_count += 1
+            movement = _Movement(self._candidate_count, rise, now_ns - int(rise.duration_s * 1e9))
+            self._movement, self.state = movement, SpotState.RISING
+        elif self.state is SpotState.RISING and score > movement.rise.score:
+            movement.rise, movement.peak = Finding.best_of(rises, self._rises, _ALL, now_ns), 0.0
+        level = float(self._levels(movement)[-1])
+        if level >= movement.peak:
+            movement.peak, movement.peak_ns = level, now_ns
+        is_over = level < _OVER_LEVEL * movement.peak
+        movement.over_ns = (movement.over_ns or now_ns) if is_over else None
+        if self.state is not SpotState.RISING:
+            return None
+        if level >= _PAST_APEX_LEVEL * movement.peak and now_ns - movement.peak_ns < _PAST_APEX_NS:
+            return None
+        self.state, movement.is_announced, self._announced_id = SpotState.FALLING, True, movement.candidate_id
+        return self._provisional(movement, None)
 
-    def _baseline(self) -> tuple[np.ndarray, np.ndarray]:
-        """Running median (R, 2) and detection threshold (R,) of each region, percent of the inter-ocular distance."""
-        recent = np.stack([o.displacement_percent for o in self._history])
-        baseline = np.median(recent, axis=0)
-        deviation = np.linalg.norm(recent - baseline, axis=2)
-        noise = _MAD_TO_SD * np.median(deviation, axis=0)
-        threshold = np.maximum(self._config.min_displacement_percent, self._config.noise_multiple * noise)
-        return baseline, threshold
-
-    def _is_blink(self, eye_opening: float) -> bool:
-        usual = float(np.median([o.eye_opening for o in self._history])) if len(self._history) else eye_opening
-        return eye_opening < (1 - self._config.blink_drop) * usual
-
-    def _candidate(self, *, is_over: bool = True, is_held: bool = False, is_interrupted: bool = False) -> Candidate:
-        """Read onset, apex and offset of the movement from the buffer and pass it through the gates."""
+    def _is_going_on(self, now_ns: int) -> bool:
+        """Whether a brief movement has not ended yet: until then, filters take a part of it for the whole."""
         movement = self._movement
-        assert movement is not None
-        observations = list(self._history)
-        levels = np.array([movement.along(o) for o in observations])
-        peak = next(i for i, o in enumerate(observations) if o.timestamp_ns == movement.peak_ns)
-        # The leading region may have changed on the way: never begin later than the first region crossed its threshold.
-        onset = next(i for i, o in enumerate(observations) if o.timestamp_ns >= movement.start_ns)
-        while onset > 0 and levels[onset] > self._config.onset_level:
-            onset -= 1
-        offset = peak
-        while offset < len(observations) - 1 and levels[offset] > self._config.onset_level:
-            offset += 1
-        during = observations[onset : offset + 1]
-        margin_ns = int(self._config.blink_margin_ms * 1e6)
-        first_ns, last_ns = observations[onset].timestamp_ns, observations[offset].timestamp_ns
-        has_blink = any(
-            o.is_blink for o in observations if first_ns - margin_ns <= o.timestamp_ns <= last_ns + margin_ns
-        )
-        head_motion = max(o.head_speed_percent_s for o in during)
-        strengths = np.max(
-            [np.linalg.norm(o.displacement_percent - movement.baseline, axis=1) / movement.threshold for o in during],
-            axis=0,
-        )
-        moved = [i for i in np.argsort(-strengths) if strengths[i] >= 1]
-        rejection = None
-        if is_interrupted:
-            rejection = Rejection("interrupted", (self._history[-1].timestamp_ns - first_ns) / 1e6, 0.0, "ms")
-        elif is_over:
-            is_blink = has_blink and REGION_NAMES[movement.peak_region] not in MOUTH_REGIONS
-            duration_ms = ((observations[-1].timestamp_ns if is_held else last_ns) - first_ns) / 1e6
-            rejection = self._rejection(duration_ms, (first_ns - self._ended_ns) / 1e6, head_motion, is_blink)
-        if is_over and (rejection is None or rejection.reason != "blink"):
-            self._ended_ns = last_ns
-        at_apex = observations[peak].displacement_percent - movement.baseline
-        noise = movement.threshold / self._config.noise_multiple
-        return Candidate(
-            candidate_id=movement.candidate_id,
-            face_id=self._face_id,
-            onset=_key_frame(observations[onset]),
-            apex=_key_frame(observations[peak]),
-            offset=_key_frame(observations[offset]),
-            onset_ns=first_ns,
-            apex_ns=observations[peak].timestamp_ns,
-            offset_ns=last_ns,
-            movements=tuple(RegionMovement(REGION_NAMES[i], *map(float, at_apex[i]), float(noise[i])) for i in moved),
-            action_units=(),
-            spot_score=movement.peak_strength,
-            head_motion=head_motion,
-            has_blink=has_blink,
-            fps_effective=self.fps_effective,
-            rejection=rejection,
-            crops=_thinned(observations, onset, peak, offset),
-        )
+        if movement is None or self.state is SpotState.HOLDING:
+            return False
+        return movement.over_ns is None or now_ns - movement.over_ns < AFTER_S * 1e9
 
-    def _rejection(self, duration_ms: float, rest_ms: float, head_percent_s: float, is_blink: bool) -> Rejection | None:
-        """The first gate that closes."""
-        config = self._config
-        if duration_ms > config.max_duration_ms:
-            return Rejection("too long", duration_ms, config.max_duration_ms, "ms")
-        if duration_ms < config.min_duration_ms:
-            return Rejection("too short", duration_ms, config.min_duration_ms, "ms")
-        if rest_ms < config.min_rest_ms:
-            return Rejection("part of a longer movement", rest_ms, config.min_rest_ms, "ms")
-        if is_blink:
-            return Rejection("blink", 1.0, 0.0, "")
-        if head_percent_s > config.max_head_speed_percent_s:
-            return Rejection("head motion", head_percent_s, config.max_head_speed_percent_s, "%/s")
+    def _levels(self, movement: _Movement) -> np.ndarray:
+        """Level of a movement in every frame (N,): 0 where it began, 1 where its rise was seen."""
+        projected = self._displacement @ movement.rise.weights
+        start_s = (movement.start_ns - self._history[0].timestamp_ns) / 1e9
+        at_rest = (self._times_s <= start_s) & (self._times_s >= start_s - REST_S)
+        return projected - (np.median(projected[at_rest]) if at_rest.any() else projected[0])
+
+    def _decide(self, found: Finding) -> Candidate | None:
+        """Fit a pulse to what was found and pass it through the gates; None when it is part of what was decided."""
+        origin_ns = self._history[0].timestamp_ns
+        times_s, signal = self._times_s, self._displacement @ found.weights
+        end_s = (found.seen_ns - origin_ns) / 1e9 - AFTER_S
+        since = int(np.searchsorted(times_s, end_s - found.duration_s - 1.5 * REST_S))
+        fit = fit_pulse(times_s[since:], signal[since:], end_s - 0.9 * found.duration_s, end_s, found.duration_s)
+        onset_ns, apex_ns, offset_ns = (origin_ns + int(s * 1e9) for s in (fit.onset_s, fit.apex_s, fit.offset_s))
+        offset_ns = max(apex_ns, min(offset_ns, self._history[-1].timestamp_ns))
+        rejection = first_rejection(
+            measure(self._history, times_s, self._displacement, found, fit), self._least_odds, self._config
+        )
+        if abs(apex_ns - self._accepted_apex_ns) < _SAME_NS:
+            return None
+        if rejection is not None and onset_ns < self._decided_until_ns + REST_S * 1e9:
+            return None
+        if rejection is None:
+            self._accepted_apex_ns = apex_ns
+        self._decided_until_ns = max(self._decided_until_ns, offset_ns)
+        movement = self._movement
+        if movement is not None and self.state is not SpotState.HOLDING:
+            self._movement, self.state = None, SpotState.IDLE
+            candidate_id = movement.candidate_id
+        else:
+            self._candidate_count += 1
+            candidate_id = self._candidate_count
+        return self._candidate(candidate_id, found, (onset_ns, apex_ns, offset_ns), rejection)
+
+    def _give_up(self, now_ns: int) -> Candidate | None:
+        """Withdraw a movement that lasts too long, or that ended without being a pulse."""
+        movement = self._movement
+        if movement is None:
+            return None
+        if self.state is SpotState.HOLDING:
+            # Until the running noise has taken a held expression for rest, nothing new begins.
+            if movement.over_ns is not None or now_ns - movement.start_ns > _HISTORY_S * 1e9:
+                self._end(now_ns)
+            return None
+        if movement.over_ns is not None:
+            is_being_decided = any(half.found is not None for half in self._halves)
+            if now_ns - movement.over_ns < _PATIENCE_NS or is_being_decided:
+                return None
+            self._end(movement.over_ns)
+            weak = Rejection("too weak", movement.rise.score, _MIN_SCORE, "σ")
+            return self._provisional(movement, weak) if movement.is_announced else None
+        lasted_ms = (now_ns - movement.start_ns) / 1e6
+        if lasted_ms > self._config.longest_ms + 1e3 * AFTER_S:
+            self.state = SpotState.HOLDING
+            if movement.is_announced:
+                return self._provisional(movement, Rejection("too long", lasted_ms, self._config.longest_ms, "ms"))
         return None
 
+    def _end(self, until_ns: int) -> None:
+        self._movement, self.state = None, SpotState.IDLE
+        self._decided_until_ns = max(self._decided_until_ns, until_ns)
 
-def _key_frame(observation: _Observation) -> KeyFrame:
-    return KeyFrame(observation.frame_index, observation.timestamp_ns, observation.crop_bgr)
+    def _provisional(self, movement: _Movement, rejection: Rejection | None) -> Candidate:
+        """A movement that no pulse was fitted to: from where its level left rest to the newest frame."""
+        levels = self._levels(movement)
+        observations = list(self._history)
+        peak = max(range(len(observations)), key=lambda i: -abs(observations[i].timestamp_ns - movement.peak_ns))
+        onset = peak
+        while onset > 0 and levels[onset] > _ONSET_LEVEL * movement.peak:
+            onset -= 1
+        times_ns = (observations[onset].timestamp_ns, observations[peak].timestamp_ns, observations[-1].timestamp_ns)
+        return self._candidate(movement.candidate_id, movement.rise, times_ns, rejection)
+
+    def _candidate(
+        self, candidate_id: int, found: Finding, times_ns: tuple[int, int, int], rejection: Rejection | None
+    ) -> Candidate:
+        return candidate(
+            self._history,
+            found,
+            times_ns,
+            rejection,
+            candidate_id=candidate_id,
+            face_id=self._face_id,
+            min_score=_MIN_SCORE,
+            max_eye_drop=self._config.max_eye_drop_percent / 100,
+            fps_effective=self.fps_effective,
+        )
 
 
-def _thinned(observations: list[_Observation], onset: int, apex: int, offset: int) -> tuple[KeyFrame, ...]:
-    """The frames from onset to offset; of more than `_MAX_CROPS` an even choice with the apex in it."""
-    even = np.linspace(onset, offset, min(offset - onset + 1, _MAX_CROPS - 1)).round().astype(int)
-    return tuple(_key_frame(observations[position]) for position in sorted({*even.tolist(), apex}))
+def _remember(half: _Half, pulses: Scores, bank: FilterBank, now_ns: int) -> None:
+    """Keep the highest score of a half; what could not be decided in time was the flank of something longer."""
+    score = pulses.highest(half.patterns)
+    if half.found is not None and now_ns - half.found.seen_ns > _STALE_NS:
+        half.found = None
+    if score >= _MIN_SCORE and (half.found is None or score > half.found.score):
+        half.found = Finding.best_of(pulses, bank, half.patterns, now_ns)
+
+
+def _has_settled(half: _Half, pulses: Scores, now_ns: int) -> bool:
+    """Whether the scores of a half have passed their peak."""
+    found = half.found
+    if found is None or found.seen_ns == now_ns:
+        return False
+    return pulses.highest(half.patterns) <= _SETTLE_SHARE * found.score or now_ns - found.seen_ns >= _SETTLE_NS

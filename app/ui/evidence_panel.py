@@ -318,7 +318,7 @@ class EvidencePanel(QScrollArea):
 def withdrawal_in_words(candidate: Candidate) -> str:
     """Which gate a candidate failed, what was measured, and what the gate is for."""
     # Loaded by the analysis thread before it can withdraw anything.
-    from app.spotting.spotter import REJECTIONS
+    from app.spotting.gates import REJECTIONS
 
     return rejection_in_words(candidate, REJECTIONS)
 

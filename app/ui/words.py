@@ -114,7 +114,7 @@ def rejections_in_words(counts: Mapping[str, int]) -> str:
 def rejection_meanings(counts: Mapping[str, int]) -> str:
     """One line for each gate that closed, for a tooltip."""
     # Loaded by the analysis thread before it can reject anything.
-    from app.spotting.spotter import REJECTIONS
+    from app.spotting.gates import REJECTIONS
 
     return "\n".join(f"{reason}: {REJECTIONS.get(reason, '')}" for reason in sorted(counts))
 
