@@ -48,6 +48,7 @@ class Gate:
 
 _EYES = "% of eye distance"
 GATES = (
+    Gate("false_alarms_per_min", "False alarms", "a minute", 0.25, 8, 0.25, "More of them find weaker movements too"),
     Gate("min_displacement_percent", "Smallest movement", _EYES, 0.1, 5, 0.05, "Weaker movements are noise"),
     Gate("min_duration_ms", "Shortest movement", "ms", 20, 300, 10, "Shorter ones are flicker"),
     Gate("max_duration_ms", "Longest movement", "ms", 200, 1000, 50, "Longer ones are macro-expressions"),
