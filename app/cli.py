@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import __version__
-from app.config import PipelineConfig, RecognitionConfig, SourceConfig
+from app.config import FALSE_ALARMS_PER_MIN, PipelineConfig, RecognitionConfig, SourceConfig, SpotterConfig
 from app.errors import MmnetError
 from app.terminal import complain
 
@@ -98,14 +98,24 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--model", metavar="FILE|NAME", help="network to use instead of the default")
     model.add_argument("--device", type=_device, default="auto", metavar="DEV", help="auto | cpu | cuda | cuda:N")
     model.add_argument("--require-gpu", action="store_true", help="fail, with the reason, unless a GPU is really used")
+    spotter = argparse.ArgumentParser(add_help=False)
+    spotter.add_argument(
+        "--sensitivity",
+        type=_sensitivity,
+        default=SpotterConfig().false_alarms_per_min,
+        metavar="RATE",
+        help="false alarms a minute to be expected, {} to {} (default: 1)".format(*FALSE_ALARMS_PER_MIN),
+    )
 
-    view = commands.add_parser("view", parents=[common, source, model], help="open the viewer")
+    view = commands.add_parser("view", parents=[common, source, model, spotter], help="open the viewer")
     view.add_argument("source", nargs="?", metavar="SOURCE", help=f"{_SOURCE_HELP} (default: choose there)")
     view.add_argument("--screenshot", type=Path, metavar="FILE", help="save the window as a picture and leave")
     view.add_argument("--after", type=_positive, default=5.0, metavar="S", help="seconds before the screenshot")
     view.set_defaults(run=_view)
 
-    analyze = commands.add_parser("analyze", parents=[common, source, model], help="analyse sources without a window")
+    analyze = commands.add_parser(
+        "analyze", parents=[common, source, model, spotter], help="analyse sources without a window"
+    )
     analyze.add_argument("sources", nargs="+", metavar="SOURCE", help=f"{_SOURCE_HELP} | folder or glob of videos")
     analyze.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: your documents folder)")
     analyze.add_argument("--exist-ok", action="store_true", help="allow an existing folder, replacing earlier results")
@@ -140,7 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     delete.add_argument("--yes", action="store_true", help="really do it")
     delete.set_defaults(run=_sessions("delete"))
 
-    bench = commands.add_parser("bench", parents=[common, source, model], help="measure milliseconds per stage")
+    bench = commands.add_parser(
+        "bench", parents=[common, source, model, spotter], help="measure milliseconds per stage"
+    )
     bench.add_argument("source", nargs="?", default="demo", metavar="SOURCE", help=f"{_SOURCE_HELP} (default: demo)")
     bench.add_argument("--frames", type=_positive_int, default=300, metavar="N", help="how many (default: 300)")
     bench.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -172,6 +184,14 @@ def _positive(text: str) -> float:
     return number
 
 
+def _sensitivity(text: str) -> float:
+    value = _number(text)
+    least, largest = FALSE_ALARMS_PER_MIN
+    if not least <= value <= largest:
+        raise argparse.ArgumentTypeError(f"{text} was not measured: choose {least} to {largest} false alarms a minute")
+    return value
+
+
 def _not_negative(text: str) -> float:
     if (number := _number(text)) < 0:
         raise argparse.ArgumentTypeError("must not be negative")
@@ -199,7 +219,11 @@ def _source_config(options: argparse.Namespace) -> SourceConfig:
 
 
 def _pipeline_config(options: argparse.Namespace) -> PipelineConfig:
-    return PipelineConfig(recognition=RecognitionConfig(options.model, options.device, options.require_gpu))
+    return PipelineConfig(spotter=SpotterConfig(options.sensitivity), recognition=_recognition_config(options))
+
+
+def _recognition_config(options: argparse.Namespace) -> RecognitionConfig:
+    return RecognitionConfig(options.model, options.device, options.require_gpu)
 
 
 def _view(options: argparse.Namespace) -> int:
@@ -265,7 +289,7 @@ def _cameras(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from app.doctor import doctor
 
-    findings = doctor(_pipeline_config(options).recognition)
+    findings = doctor(_recognition_config(options))
     for finding in findings:
         print(finding)
     return _FAILED if any(finding.is_error for finding in findings) else 0

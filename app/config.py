@@ -44,6 +44,9 @@ class FaceConfig:
     count_period_s: float = 1.0  # how often all faces in the frame are counted
 
 
+FALSE_ALARMS_PER_MIN = (0.25, 8.0)  # the range in which sensitivity was measured
+
+
 @dataclass(frozen=True, slots=True)
 class SpotterConfig:
     """Sensitivity and gates of the spotter; percent is of the inter-ocular distance unless said otherwise."""

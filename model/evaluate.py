@@ -2,7 +2,7 @@
 
 mmnet evaluate pairs MANIFEST.csv --model FILE --out predictions.csv
 mmnet evaluate prepared prepared/casme2 --classes casme2_5class --model FILE --out predictions.csv
-mmnet evaluate spotting results/ --truth truth.csv
+mmnet evaluate spotting results/ --truth truth.csv [--videos clips/] [--curve FOLDER]
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from app.config import RecognitionConfig
-from app.errors import MmnetError
+from app.errors import DataError, MmnetError
 from app.recognition.classifier import Classifier
 from model.labels import class_protocol
 from model.metrics import Scores
@@ -30,7 +31,8 @@ from model.score_pairs import (
     verification,
     write_pairs,
 )  # fmt: skip
-from model.score_spotting import read_videos, score_spotting
+from model.score_spotting import media_files, read_videos, score_spotting
+from model.spotting_curve import sensitivity_curve, write_curve
 
 _log = logging.getLogger("mmnet.evaluate")
 
@@ -90,14 +92,29 @@ def _in_words(scores: Scores, class_names: Sequence[str]) -> str:
 
 
 def _spotting(arguments: argparse.Namespace) -> int:
-    report = score_spotting(read_videos(arguments.results, arguments.truth), arguments.iou)
+    if arguments.videos is not None:
+        _analyse(arguments.videos, arguments.truth, arguments.results, arguments.sensitivity)
+    videos = read_videos(arguments.results, arguments.truth)
+    if arguments.curve is not None:
+        write_curve(sensitivity_curve(videos, arguments.iou), arguments.curve)
+    report = score_spotting(videos, arguments.iou)
     if arguments.json:
         print(json.dumps(asdict(report)))
         return 0
     for name, value in asdict(report).items():
         shown = "–" if value is None else f"{value:.4g}" if isinstance(value, float) else value
+        if isinstance(value, dict):
+            shown = ", ".join(f"{cause} {count}" for cause, count in value.items()) or "none"
         print(f"{name.replace('_', ' '):26s} {shown}")
     return 0
+
+
+def _analyse(videos: Path, truth: Path, results: Path, sensitivity: float) -> None:
+    """Run `mmnet analyze` over the videos of a truth table; what is in `results` already is kept."""
+    paths = [str(videos / name) for name in media_files(truth)]
+    command = [sys.executable, "-m", "app", "analyze", *paths, "--out", str(results), "--resume", "--quiet"]
+    if subprocess.run([*command, "--sensitivity", str(sensitivity)], check=False).returncode:
+        raise DataError("Not every video could be analysed; what failed is named above.")
 
 
 def _iou(text: str) -> float:
@@ -136,6 +153,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     spotting = kinds.add_parser("spotting", help="the results of mmnet analyze")
     spotting.add_argument("results", type=Path, metavar="RESULTS", help="folder with events.csv files")
     spotting.add_argument("--truth", type=Path, required=True, metavar="TRUTH.csv")
+    spotting.add_argument("--videos", type=Path, metavar="FOLDER", help="analyse these videos into RESULTS first")
+    spotting.add_argument(
+        "--sensitivity", type=float, default=1.0, metavar="RATE", help="of that analysis, false alarms a minute"
+    )
+    spotting.add_argument("--curve", type=Path, metavar="FOLDER", help="scores over sensitivity, as CSV and picture")
     spotting.add_argument("--iou", type=_iou, default=0.5, help="least overlap of a match (default: 0.5)")
     spotting.add_argument("--json", action="store_true", help="print the report as JSON")
     spotting.set_defaults(run=_spotting)

@@ -8,38 +8,55 @@ that were found.
 from __future__ import annotations
 
 import csv
+import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from app.errors import DataError
 from app.spotting.scoring import match
+from app.spotting.sensitivity import least_log_odds
 from model.metrics import score
 
 _FRAMES = ("onset_frame", "offset_frame")
+_MARGIN_S = 0.15  # a false alarm this close to something else is put down to it
+_JUDGED_BY_ODDS = "not convincing"
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One movement of a video, true or found; `apex_frame` is None and `label` "" where they are not known."""
+    """One movement of a video, true or found; `apex_frame` is None and `label` "" where they are not known.
+
+    `kind` of a true one: "micro" or what else it is. `log_odds` of one that was withdrawn for them, which a more
+    sensitive spotter would have accepted; else None.
+    """
 
     onset_frame: int
     apex_frame: int | None
     offset_frame: int
     label: str
+    kind: str = "micro"
+    log_odds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One analysed video with its true movements."""
+    """One analysed video: its micro-expressions, whatever else moves in it, and what was found at some sensitivity.
+
+    `near_misses` are withdrawn movements that only the sensitivity has kept out.
+    """
 
     name: str
     true: tuple[Movement, ...]
     found: tuple[Movement, ...]
     duration_s: float
     fps: float
+    others: tuple[Movement, ...] = ()
+    near_misses: tuple[Movement, ...] = ()
+    false_alarms_per_min: float | None = None  # that the analysis was set to
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,7 @@ class SpottingReport:
     recall: float | None
     f1: float
     false_alarms_per_minute: float
+    false_alarms_by_cause: dict[str, int]
     apex_error_ms_median: float | None
     apex_error_ms_p90: float | None
     recognition_uf1: float | None
@@ -72,11 +90,15 @@ def score_spotting(videos: Sequence[Video], min_iou: float = 0.5) -> SpottingRep
     if not minutes > 0:
         raise DataError("There is no analysed video to score. Run mmnet analyze on the videos of the truth first.")
     pairs, apex_errors_ms = [], []
+    causes: Counter[str] = Counter()
     true_count = found_count = 0
     for video in videos:
         intervals = [[(m.onset_frame, m.offset_frame) for m in side] for side in (video.true, video.found)]
         true_count, found_count = true_count + len(video.true), found_count + len(video.found)
-        for true_index, found_index in match(*intervals, min_iou).pairs:
+        matched = match(*intervals, min_iou).pairs
+        right = {found_index for _, found_index in matched}
+        causes.update(_cause(video, found) for i, found in enumerate(video.found) if i not in right)
+        for true_index, found_index in matched:
             true, found = video.true[true_index], video.found[found_index]
             pairs.append((true, found))
             if true.apex_frame is not None and found.apex_frame is not None:
@@ -95,12 +117,38 @@ def score_spotting(videos: Sequence[Video], min_iou: float = 0.5) -> SpottingRep
         recall=hits / true_count if true_count else None,
         f1=f1,
         false_alarms_per_minute=(found_count - hits) / minutes,
+        false_alarms_by_cause=dict(causes.most_common()),
         apex_error_ms_median=float(np.median(apex_errors_ms)) if apex_errors_ms else None,
         apex_error_ms_p90=float(np.percentile(apex_errors_ms, 90)) if apex_errors_ms else None,
         recognition_uf1=recognition[0] if recognition else None,
         recognition_uar=recognition[1] if recognition else None,
         strs=f1 * recognition[0] if recognition else None,
     )
+
+
+def _cause(video: Video, found: Movement) -> str:
+    """What moved at the time of a false alarm; "micro" when its limits were wrong, "nothing" when all was still."""
+    margin = _MARGIN_S * video.fps
+    for other in (*video.others, *video.true):
+        if found.onset_frame < other.offset_frame + margin and found.offset_frame > other.onset_frame - margin:
+            return other.kind
+    return "nothing"
+
+
+def at_sensitivity(video: Video, false_alarms_per_min: float) -> Video:
+    """What a more sensitive analysis of the same video would have found.
+
+    Raises:
+        DataError: the analysis was more sensitive than that, so what it would have withdrawn is not known.
+    """
+    if video.false_alarms_per_min is None or false_alarms_per_min < video.false_alarms_per_min:
+        raise DataError(
+            f"{video.name} was analysed at {video.false_alarms_per_min} false alarms a minute, which says nothing of "
+            f"{false_alarms_per_min}. Analyse it with mmnet analyze --sensitivity {false_alarms_per_min} or less."
+        )
+    limit = least_log_odds(false_alarms_per_min)
+    added = [m for m in video.near_misses if m.log_odds is not None and m.log_odds >= limit]
+    return replace(video, found=tuple(sorted((*video.found, *added), key=lambda m: m.onset_frame)))
 
 
 def _recognition(pairs: Sequence[tuple[Movement, Movement]]) -> tuple[float, float] | None:
@@ -120,7 +168,8 @@ def read_videos(results: Path, truth: Path) -> list[Video]:
     Args:
         results: what `mmnet analyze --out` wrote: folders with events.csv and frames.csv.
         truth: CSV with the columns media_file, onset_frame, offset_frame and, where known, apex_frame, label and kind.
-            A row without frames stands for a video in which nothing moves; rows whose kind is not "micro" are left out.
+            A row without frames stands for a video in which nothing moves; rows whose kind is not "micro" say what
+            false alarms come from.
 
     Raises:
         DataError: a table cannot be read, or a video is on one side only.
@@ -143,30 +192,66 @@ def read_videos(results: Path, truth: Path) -> list[Video]:
     return [_video(name, movements, sessions[name]) for name, movements in sorted(true.items())]
 
 
+def media_files(truth: Path) -> list[str]:
+    """The videos of a truth table, each once.
+
+    Raises:
+        DataError: the table cannot be read.
+    """
+    return list(dict.fromkeys(row["media_file"] for row in _rows(truth, ("media_file", *_FRAMES))))
+
+
 def _read_truth(path: Path) -> dict[str, list[Movement]]:
     videos: dict[str, list[Movement]] = {}
     for row in _rows(path, ("media_file", *_FRAMES)):
         movements = videos.setdefault(Path(row["media_file"]).stem, [])
-        if row["onset_frame"] and (row.get("kind") or "micro") == "micro":
+        if row["onset_frame"]:
             movements.append(_movement(path, row))
     return videos
 
 
 def _video(name: str, true: list[Movement], folder: Path) -> Video:
     found = [_movement(folder / "events.csv", row) for row in _rows(folder / "events.csv", _FRAMES)]
+    withdrawn = folder / "candidates.csv"
+    near_misses = [
+        _movement(withdrawn, row)
+        for row in (_rows(withdrawn, (*_FRAMES, "reason", "measured")) if withdrawn.exists() else ())
+        if row["reason"] == _JUDGED_BY_ODDS
+    ]
     times = [float(row["timestamp"]) for row in _rows(folder / "frames.csv", ("frame", "timestamp"))]
     duration_s = times[-1] - times[0] if len(times) > 1 else 0.0
     fps = (len(times) - 1) / duration_s if duration_s > 0 else 0.0
-    return Video(name, tuple(true), tuple(found), duration_s, fps)
+    return Video(
+        name=name,
+        true=tuple(m for m in true if m.kind == "micro"),
+        found=tuple(found),
+        duration_s=duration_s,
+        fps=fps,
+        others=tuple(m for m in true if m.kind != "micro"),
+        near_misses=tuple(near_misses),
+        false_alarms_per_min=_sensitivity(folder / "metadata.json"),
+    )
+
+
+def _sensitivity(path: Path) -> float | None:
+    """What an analysis was set to; None when its metadata do not say."""
+    try:
+        return float(
+            json.loads(path.read_text(encoding="utf-8"))["settings"]["pipeline"]["spotter"]["false_alarms_per_min"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _movement(path: Path, row: dict[str, str]) -> Movement:
     try:
         onset, offset = int(row["onset_frame"]), int(row["offset_frame"])
         apex = int(row["apex_frame"]) if row.get("apex_frame") else None
+        log_odds = float(row["measured"]) if row.get("measured") else None
     except ValueError as error:
         raise DataError(f"{path}: {error}; frames are whole numbers, counted from 0.") from None
-    return Movement(onset, apex, offset, (row.get("label") or "").strip().lower())
+    kind = (row.get("kind") or "micro").strip().lower()
+    return Movement(onset, apex, offset, (row.get("label") or "").strip().lower(), kind, log_odds)
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -71,6 +71,7 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
         ["analyze", "demo", "--start", "-1"],
         ["analyze", "demo", "--end", "nan"],
         ["analyze", "demo", "--device", "tpu"],
+        ["analyze", "demo", "--sensitivity", "20"],
         ["bench", "--frames", "1.5"],
         ["view", "demo", "--width", "many"],
     ],

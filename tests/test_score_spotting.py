@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from videos import write_numbered
 
 from app.errors import DataError
-from model.score_spotting import Movement, Video, read_videos, score_spotting
+from app.spotting.sensitivity import least_log_odds
+from model.evaluate import main
+from model.score_spotting import Movement, Video, at_sensitivity, media_files, read_videos, score_spotting
+from model.spotting_curve import sensitivity_curve, write_curve
 
 
 def movement(onset: int, apex: int | None, offset: int, label: str = "") -> Movement:
@@ -51,6 +56,66 @@ def test_no_video_is_no_score():
         score_spotting([])
 
 
+def test_false_alarms_are_put_down_to_what_moved():
+    others = (Movement(100, 103, 110, "", "blink"), Movement(200, 220, 260, "positive", "macro"))
+    found = (movement(104, 106, 112), movement(205, 208, 214), movement(400, 404, 410), movement(10, 14, 60))
+    video = Video("one", (movement(10, 14, 20),), found, 60.0, 30.0, others)
+    assert score_spotting([video]).false_alarms_by_cause == {"blink": 1, "macro": 1, "nothing": 1, "micro": 1}
+
+
+class TestSensitivity:
+    def video(self) -> Video:
+        near = (
+            Movement(90, 93, 99, "", log_odds=least_log_odds(1.0) - 0.1),
+            Movement(150, 153, 160, "", log_odds=least_log_odds(4.0) - 0.1),
+        )
+        true = (movement(10, 14, 20), movement(90, 93, 99))
+        return Video("one", true, (movement(10, 14, 20),), 60.0, 30.0, (), near, 1.0)
+
+    def test_a_more_sensitive_run_finds_what_odds_alone_kept_out(self):
+        assert [m.onset_frame for m in at_sensitivity(self.video(), 1.0).found] == [10]
+        assert [m.onset_frame for m in at_sensitivity(self.video(), 2.0).found] == [10, 90]
+        assert [m.onset_frame for m in at_sensitivity(self.video(), 8.0).found] == [10, 90, 150]
+
+    def test_a_less_sensitive_run_is_not_guessed(self):
+        with pytest.raises(DataError, match=r"--sensitivity 0\.5 or less"):
+            at_sensitivity(self.video(), 0.5)
+
+    def test_the_curve_is_written_as_a_table_and_a_picture(self, tmp_path):
+        curve = sensitivity_curve([self.video()])
+        assert [rate for rate, _ in curve] == [1.0, 2.0, 4.0, 8.0]
+        assert [round(report.f1, 2) for _, report in curve] == [0.67, 1.0, 1.0, 0.8]
+        write_curve(curve, tmp_path / "curve")
+        lines = (tmp_path / "curve" / "sensitivity.csv").read_text().splitlines()
+        assert lines[0] == "false_alarms_per_min,f1,precision,recall,false_alarms_per_minute"
+        assert lines[-1] == "8.0,0.8,0.6667,1.0,1.0"
+        assert (tmp_path / "curve" / "sensitivity.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_results_that_do_not_say_how_sensitive_they_were(self):
+        with pytest.raises(DataError, match="analyse the videos again"):
+            sensitivity_curve([Video("one", (), (), 60.0, 30.0)])
+
+
+@pytest.mark.slow
+def test_the_command_analyses_scores_and_draws(tmp_path, capsys):
+    (tmp_path / "clips").mkdir()
+    write_numbered(tmp_path / "clips" / "empty.mp4", count=12)
+    truth, results, curve = tmp_path / "truth.csv", tmp_path / "results", tmp_path / "curve"
+    truth.write_text("media_file,onset_frame,offset_frame,kind\nempty.mp4,,,neutral\n")
+    arguments = ["spotting", str(results), "--truth", str(truth), "--videos", str(tmp_path / "clips"), "--json"]
+    assert main([*arguments, "--curve", str(curve)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["videos"], report["found"], report["f1"]) == (1, 0, 1.0)
+    assert {path.name for path in curve.iterdir()} == {"sensitivity.csv", "sensitivity.png"}
+
+
+def test_a_video_that_cannot_be_analysed(tmp_path, caplog):
+    (tmp_path / "truth.csv").write_text("media_file,onset_frame,offset_frame\nmissing.mp4,,\n")
+    arguments = ["spotting", str(tmp_path / "results"), "--truth", str(tmp_path / "truth.csv")]
+    assert main([*arguments, "--videos", str(tmp_path)]) == 1
+    assert "Not every video could be analysed" in caplog.text
+
+
 class TestTables:
     def test_results_are_paired_with_the_truth(self, tmp_path):
         session(tmp_path / "results" / "talk", "11,15,21,positive\n")
@@ -63,6 +128,8 @@ class TestTables:
         calm, talk = read_videos(tmp_path / "results", truth)
         assert (calm.true, calm.found, calm.fps) == ((), (), pytest.approx(60))
         assert talk.true == (movement(10, 14, 20, "positive"),)
+        assert talk.others == (Movement(100, 110, 160, "positive", "macro"),)
+        assert media_files(truth) == ["videos/talk.mp4", "calm.avi"]
         assert talk.duration_s == pytest.approx(10)
         report = score_spotting([calm, talk])
         assert (report.f1, report.strs, report.minutes) == (1.0, 1.0, pytest.approx(15 / 60))

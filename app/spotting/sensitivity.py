@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from app.config import FALSE_ALARMS_PER_MIN
+
 # False alarms a minute → least log odds. Measured on animated photographs with blinks, glances, turns and light jumps,
 # speech and macro-expressions, and on real talk; each clip by coefficients that had not seen it.
 _MEASURED = ((0.25, 1.0), (0.5, 0.7), (1.0, 0.1), (2.0, -1.1), (4.0, -2.2), (8.0, -4.0))
-LEAST_RATE, LARGEST_RATE = _MEASURED[0][0], _MEASURED[-1][0]
 
 
 def least_log_odds(false_alarms_per_min: float) -> float:
@@ -16,9 +17,10 @@ def least_log_odds(false_alarms_per_min: float) -> float:
     Raises:
         ValueError: the rate is outside what was measured.
     """
-    if not LEAST_RATE <= false_alarms_per_min <= LARGEST_RATE:
+    least, largest = FALSE_ALARMS_PER_MIN
+    if not least <= false_alarms_per_min <= largest:
         raise ValueError(
-            f"{false_alarms_per_min} false alarms a minute were not measured; ask for {LEAST_RATE} to {LARGEST_RATE}."
+            f"{false_alarms_per_min} false alarms a minute were not measured; ask for {least} to {largest}."
         )
     rates, odds = zip(*_MEASURED, strict=True)
     return float(np.interp(np.log(false_alarms_per_min), np.log(rates), odds))
