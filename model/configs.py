@@ -238,7 +238,14 @@ def synthetic_refined() -> RunConfig:
     """
     config = synthetic()
     recipe = replace(
-        config.recipe, epochs=2, batch_size=16, learning_rate=1.5e-4, decay=0.3, warmup_steps=10, still_probability=0.06
+        config.recipe,
+        epochs=2,
+        batch_size=16,
+        learning_rate=1.5e-4,
+        head_rate=0.1,
+        decay=0.3,
+        warmup_steps=10,
+        still_probability=0.12,
     )
     return replace(config, name="synthetic_refined", recipe=recipe)
 
