@@ -83,7 +83,9 @@ def test_a_run_leaves_its_numbers(unbroken):
     assert record.data["train_people"] == 1
 
     predictions = rows(unbroken / "predictions.csv")
-    assert [(row["key"], row["fold"]) for row in predictions] == [("0", "p0"), ("1", "p0"), ("2", "p1"), ("3", "p1")]
+    assert [(row["key"], row["fold"]) for row in predictions] == [
+        (f"{number}_onset.png", f"p{number // 2}") for number in range(4)
+    ]
     hits = sum(row["label"] == row["predicted"] for row in predictions)
     assert json.loads((unbroken / "scores.json").read_text())["accuracy"] == hits / 4
     assert [(r["fold"], r["epoch"]) for r in rows(unbroken / "metrics.csv")] == [
@@ -148,7 +150,7 @@ def test_damaged_predictions_are_named(unbroken, data, tmp_path, caplog):
     file = out / "folds" / "p1" / "seed0" / "predictions.csv"
     for text, message in (
         ("key,subject\n2,p1\n", "cannot be read"),
-        (file.read_text().replace("\n3,", "\n9,"), "other samples"),
+        (file.read_text().replace("\n3_", "\n9_"), "other samples"),
     ):
         file.write_text(text)
         assert main(arguments(data, out, "--resume")) == 1

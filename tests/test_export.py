@@ -75,8 +75,8 @@ def test_any_batch_gives_what_the_network_gives(network, path, count):
     probabilities, attention = session.run(None, {"onset": onset, "apex": apex})
     with torch.no_grad():
         logits, expected = network(*(normalise_crops(torch.from_numpy(x)) for x in (onset, apex)))
-    np.testing.assert_allclose(probabilities, logits.softmax(1).numpy(), atol=1e-4)
-    np.testing.assert_allclose(attention, expected.numpy(), atol=1e-4)
+    np.testing.assert_allclose(probabilities, logits.softmax(1).numpy(), atol=1e-3)
+    np.testing.assert_allclose(attention, expected.numpy(), atol=1e-3)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
