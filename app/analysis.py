@@ -16,6 +16,7 @@ from app.errors import MmnetError, OutputError
 from app.export import write_annotations
 from app.pipeline import Pipeline, Recogniser, judge
 from app.runtime.capture import captured_frames
+from app.runtime.overlap import steps
 from app.session.folder import safe_name
 from app.session.writer import ModelRecord, SessionWriter
 
@@ -81,11 +82,11 @@ def analyse(
         writer = SessionWriter(folder, info, spec, model, source_config, pipeline_config, subject_id=subject_id)
         with writer:
             try:
-                for frame in capture:
-                    result = pipeline.step(frame)
+                # A live result must not wait for the next frame.
+                for result in map(pipeline.step, capture) if info.is_live else steps(pipeline, capture):
                     writer.add_step(result)
                     on_step(result)
-                    last_frame = frame.index
+                    last_frame = result.frame.index
                     for candidate in result.decided:
                         if candidate.rejection is not None:
                             continue

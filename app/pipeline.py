@@ -5,11 +5,11 @@ Live view, replay, the headless command, the benchmark and the tests all call th
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 from app.config import PipelineConfig, RecognitionConfig
-from app.datatypes import Candidate, Frame, Prediction, Rejection, SpotState, StepResult
+from app.datatypes import Candidate, Frame, Prediction, Rejection, SpotState, StepResult, TrackedFace
 from app.face.alignment import align
 from app.face.quality import assess
 from app.face.tracker import FaceTracker
@@ -57,8 +57,17 @@ def judge(candidate: Candidate, prediction: Prediction | None) -> Candidate:
     return replace(candidate, rejection=Rejection("not an expression", prediction.confidence, float(max(others)), ""))
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Tracking:
+    """A frame with the face that was tracked in it, if any, and how long that took."""
+
+    frame: Frame
+    face: TrackedFace | None
+    elapsed_ms: float
+
+
 class Pipeline(Resource):
-    """Track, register, measure, spot. Build, use and close it on one thread."""
+    """Track, register, measure, spot. Build, use and close it on one thread; see `track` for the exception."""
 
     def __init__(self, config: PipelineConfig | None = None) -> None:
         self._config = config or PipelineConfig()
@@ -71,7 +80,18 @@ class Pipeline(Resource):
 
     def step(self, frame: Frame) -> StepResult:
         """Take in the next frame; `frame.dropped_before` > 0 or a jump in time keeps the sides apart."""
-        stage_ms: dict[str, float] = {}
+        return self.analyse(self.track(frame))
+
+    def track(self, frame: Frame) -> Tracking:
+        """The first half of a step. It may run on another thread than the second: it shares nothing with it."""
+        started = perf_counter()
+        face = self._tracker.track(frame)
+        return Tracking(frame, face, (perf_counter() - started) * 1e3)
+
+    def analyse(self, tracking: Tracking) -> StepResult:
+        """The second half of a step, in the order of the frames."""
+        frame, face = tracking.frame, tracking.face
+        stage_ms = {"track": tracking.elapsed_ms}
         clock = perf_counter()
 
         def lap(stage: str) -> None:
@@ -82,8 +102,6 @@ class Pipeline(Resource):
 
         interrupted = self._forget() if self._has_gap(frame) or self._is_renewing else ()
         self._is_renewing = False
-        face = self._tracker.track(frame)
-        lap("track")
         if face is None:
             return StepResult(frame, None, None, None, None, SpotState.OFF, (), interrupted + self._forget(), stage_ms)
         if face.face_id != self._face_id:

@@ -94,9 +94,13 @@ class Reference:
         self._fit_weights = np.concatenate([np.ones(self._stable_count), np.repeat(still, counts)])
         self._grey = _even_contrast(self.crop.image_bgr)
         self._texture = _texture(self._grey, self._points_px)
-        self._root_texture = _root(self._texture)
+        roots = _root(self._texture)
+        self._used = self._fit_weights > 0
+        self._known = np.einsum("nij,njk->nik", roots, self._design)[self._used]
+        self._root_used = roots[self._used]
         ends = self._stable_count + np.cumsum(counts)
         self._region_slices = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+        self._region_means = self._mean_weights(np.ones(len(tracked), bool))
 
     def register(self, image_bgr: np.ndarray, landmarks_px: np.ndarray) -> Registration:
         """Register the same face in another frame: landmarks give the first guess, pixels the rest.
@@ -132,14 +136,21 @@ class Reference:
 
         Least squares over the pixels of a region: a point counts along directions in which its texture shows motion.
         """
-        means = np.full((len(self._region_slices), 2), np.nan)
+        is_seen = ~np.isnan(displacement_px[:, 0])
+        weights = self._region_means if is_seen.all() else self._mean_weights(is_seen)
+        means = weights @ np.where(is_seen[:, None], displacement_px, 0.0).ravel()
+        means = means.reshape(-1, 2) * (100 / self.inter_ocular_px)
+        means[[not is_seen[region].any() for region in self._region_slices]] = np.nan
+        return means
+
+    def _mean_weights(self, is_seen: np.ndarray) -> np.ndarray:
+        """Weights (2R, 2P) from the flow of those points that were seen to the regions' displacement."""
+        weights = np.zeros((len(self._region_slices), 2, len(is_seen), 2))
         for row, region in enumerate(self._region_slices):
-            moved, texture = displacement_px[region], self._texture[region]
-            seen = ~np.isnan(moved[:, 0])
-            if seen.any():
-                pulled = np.einsum("nij,nj->i", texture[seen], moved[seen])
-                means[row] = np.linalg.solve(texture[seen].sum(axis=0), pulled)
-        return means * (100 / self.inter_ocular_px)
+            texture = self._texture[region] * is_seen[region, None, None]
+            if is_seen[region].any():
+                weights[row][:, region] = (np.linalg.inv(texture.sum(axis=0)) @ texture).transpose(1, 0, 2)
+        return weights.reshape(2 * len(self._region_slices), -1)
 
     def _fit_rigid_flow(self, flow: np.ndarray, has_flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Robust first-order rigid motion, iteratively reweighted (Cauchy).
@@ -147,20 +158,18 @@ class Reference:
         Each point counts along the directions in which its texture shows motion. Returns the fitted flow at every point
         (P, 2) and the weight of every point (P,).
         """
-        prior = self._fit_weights * has_flow
-        used = prior > 0
-        known = np.einsum("nij,njk->nik", self._root_texture[used], self._design[used])
-        target = np.einsum("nij,nj->ni", self._root_texture[used], flow[used])
-        weights = prior[used]
+        prior = self._fit_weights[self._used] * has_flow[self._used]
+        target = np.einsum("nij,nj->ni", self._root_used, flow[self._used])
+        known, flat = self._known.reshape(-1, self._known.shape[2]), target.ravel()
+        weights = prior
         for _ in range(_FIT_ROUNDS):
-            weighted = known * weights[:, None, None]
-            normal = np.einsum("nik,nil->kl", weighted, known) + 1e-9 * np.eye(known.shape[2])
-            solution = np.linalg.solve(normal, np.einsum("nik,ni->k", weighted, target))
-            error = np.linalg.norm(target - known @ solution, axis=1)
-            scale = max(0.05, 1.5 * float(np.median(error)))
-            weights = prior[used] / (1 + (error / scale) ** 2)
+            weighted = known * np.repeat(weights, 2)[:, None]
+            solution = np.linalg.solve(weighted.T @ known + 1e-9 * np.eye(known.shape[1]), weighted.T @ flat)
+            error = np.hypot(*(flat - known @ solution).reshape(-1, 2).T)
+            scale = max(0.05, 1.5 * float(np.median(error[prior > 0])))
+            weights = prior / (1 + (error / scale) ** 2)
         all_weights = np.zeros(len(flow))
-        all_weights[used] = weights
+        all_weights[self._used] = weights
         return self._design @ solution, all_weights
 
 
@@ -181,9 +190,9 @@ def _even_contrast(image_bgr: np.ndarray) -> np.ndarray:
     grey = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
     window = (_CONTRAST_WINDOW_PX, _CONTRAST_WINDOW_PX)
     mean = cv2.boxFilter(grey, -1, window)
-    variance = cv2.max(cv2.sqrBoxFilter(grey, -1, window) - mean * mean, 0)
-    even = (grey - mean) / (cv2.sqrt(variance) + _CONTRAST_FLOOR)
-    return np.clip(even * _CONTRAST_GAIN + 128, 0, 255).astype(np.uint8)
+    variance = cv2.max(cv2.sqrBoxFilter(grey, cv2.CV_32F, window) - mean * mean, 0)
+    even = cv2.divide(grey - mean, cv2.sqrt(variance) + _CONTRAST_FLOOR)
+    return cv2.addWeighted(even, _CONTRAST_GAIN, even, 0, 128, dtype=cv2.CV_8U)
 
 
 def _texture(grey: np.ndarray, points_px: np.ndarray) -> np.ndarray:
