@@ -19,15 +19,19 @@ def steps(pipeline: Pipeline, frames: Iterable[Frame]) -> Iterator[StepResult]:
     An error of the frames is raised after the results of all frames before it.
     """
     waiting: Future[Tracking] | None = None
+    source = iter(frames)
     with ThreadPoolExecutor(1, thread_name_prefix="tracking") as tracking:
-        try:
-            for frame in frames:
-                previous, waiting = waiting, tracking.submit(pipeline.track, frame)
-                if previous is not None:
-                    yield pipeline.analyse(previous.result())
-        except GeneratorExit:
-            waiting = None
-            raise
-        finally:
-            if waiting is not None:
-                yield pipeline.analyse(waiting.result())
+        while True:
+            try:
+                frame = next(source)
+            except StopIteration:
+                break
+            except Exception:
+                if waiting is not None:
+                    yield pipeline.analyse(waiting.result())
+                raise
+            previous, waiting = waiting, tracking.submit(pipeline.track, frame)
+            if previous is not None:
+                yield pipeline.analyse(previous.result())
+        if waiting is not None:
+            yield pipeline.analyse(waiting.result())
