@@ -141,7 +141,7 @@ def test_exported_it_runs_in_the_application_with_a_warning(tmp_path, caplog):
         prediction = classifier.classify(onset, apex)
     rgb = [normalise_crops(torch.from_numpy(crop[None, ..., ::-1].copy())) for crop in (onset, apex)]
     expected = forward(state, *rgb).softmax(1)[0].numpy()
-    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-3)
     assert prediction.class_names == REFERENCE_CLASSES[5]
     assert "own crops" in caplog.text
     assert "test-selected" in classifier.metadata["protocol"]
