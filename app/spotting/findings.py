@@ -43,6 +43,7 @@ class Finding:
     """
 
     score: float
+    pattern_index: int
     pattern: np.ndarray
     weights: np.ndarray
     amplitude_percent: np.ndarray
@@ -56,6 +57,7 @@ class Finding:
         template, pattern = scores.best(patterns)
         return cls(
             float(scores.scores[template, pattern]),
+            pattern,
             bank.patterns[pattern],
             scores.weights[template, pattern]
             / (scores.weights[template, pattern] @ scores.amplitude_percent[template]),

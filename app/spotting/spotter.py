@@ -137,16 +137,17 @@ class Spotter:
             announced.append(passed)
         for half in self._halves:
             _remember(half, pulses, self._pulses, now_ns)
-        if not self._is_going_on(now_ns):
-            for half, other in (self._halves, self._halves[::-1]):
-                # Of two halves that moved, the one in which it shows better speaks first.
-                if not _has_settled(half, pulses, now_ns) or (other.found and other.found.score > half.found.score):
-                    continue
-                ended, half.found = self._decide(half.found), None
-                if ended is not None:
-                    decided.append(ended)
-                    if ended.candidate_id != self._announced_id:
-                        announced.append(ended)
+        for half, other in (self._halves, self._halves[::-1]):
+            if not _has_settled(half, pulses, now_ns) or self._is_going_on(half, now_ns):
+                continue
+            # Of two halves that moved at once, the one in which it shows better speaks first.
+            if other.found and other.found.score > half.found.score and not self._is_going_on(other, now_ns):
+                continue
+            ended, half.found = self._decide(half, half.found), None
+            if ended is not None:
+                decided.append(ended)
+                if ended.candidate_id != self._announced_id:
+                    announced.append(ended)
         if (withdrawn := self._give_up(now_ns)) is not None:
             decided.append(withdrawn)
 
@@ -176,10 +177,10 @@ class Spotter:
         self.state, movement.is_announced, self._announced_id = SpotState.FALLING, True, movement.candidate_id
         return self._provisional(movement, None)
 
-    def _is_going_on(self, now_ns: int) -> bool:
-        """Whether a brief movement has not ended yet: until then, filters take a part of it for the whole."""
+    def _is_going_on(self, half: _Half, now_ns: int) -> bool:
+        """Whether a movement of this half has not ended yet: until then, filters take a part of it for the whole."""
         movement = self._movement
-        if movement is None or self.state is SpotState.HOLDING:
+        if movement is None or self.state is SpotState.HOLDING or movement.rise.pattern_index not in half.patterns:
             return False
         return movement.over_ns is None or now_ns - movement.over_ns < AFTER_S * 1e9
 
@@ -190,7 +191,7 @@ class Spotter:
         at_rest = (self._times_s <= start_s) & (self._times_s >= start_s - REST_S)
         return projected - (np.median(projected[at_rest]) if at_rest.any() else projected[0])
 
-    def _decide(self, found: Finding) -> Candidate | None:
+    def _decide(self, half: _Half, found: Finding) -> Candidate | None:
         """Fit a pulse to what was found and pass it through the gates; None when it is part of what was decided."""
         origin_ns = self._history[0].timestamp_ns
         times_s, signal = self._times_s, self._displacement @ found.weights
@@ -204,13 +205,15 @@ class Spotter:
         )
         if abs(apex_ns - self._accepted_apex_ns) < _SAME_NS:
             return None
-        if rejection is not None and onset_ns < self._decided_until_ns + REST_S * 1e9:
-            return None
+        movement = self._movement if self.state is not SpotState.HOLDING else None
+        if rejection is not None:
+            is_aside = movement is not None and movement.rise.pattern_index not in half.patterns
+            if is_aside or onset_ns < self._decided_until_ns + REST_S * 1e9:
+                return None
         if rejection is None:
             self._accepted_apex_ns = apex_ns
         self._decided_until_ns = max(self._decided_until_ns, offset_ns)
-        movement = self._movement
-        if movement is not None and self.state is not SpotState.HOLDING:
+        if movement is not None:
             self._movement, self.state = None, SpotState.IDLE
             candidate_id = movement.candidate_id
         else:
