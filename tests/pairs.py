@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
 import cv2
 import numpy as np
 
 from model.configs import THREE_CLASSES, RunConfig, synthetic
+from model.dataset import PairTable
 
 
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Pairs in memory: (N, 224, 224, 3) uint8 RGB crops. The other fields as in `PairSource`."""
-
-    onset: np.ndarray
-    apex: np.ndarray
-    label: np.ndarray
-    subject: np.ndarray
-    key: np.ndarray
-    dataset: np.ndarray
-    emotion: np.ndarray
-    class_names: tuple[str, ...]
-    crop_recipe: str = ""
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def subset(self, indices: np.ndarray) -> Self:
-        arrays = {name: value[indices] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        return replace(self, **arrays)
-
-    def draw(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        return self.centre(index)
+class Pairs(PairTable):
+    """Pairs in memory: `onset` and `apex` are (N, 224, 224, 3) uint8 RGB crops instead of paths."""
 
     def centre(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         return self.onset[index], self.apex[index]
