@@ -169,6 +169,7 @@ class Candidate:
     `onset_ns`, `apex_ns` and `offset_ns` are finer than the frame rate; the key frames are the frames nearest to them.
     `movements` has the strongest first; `action_units` are those that fit them (FACS numbers, "12L" for one side).
     `crops` are the frames from onset to offset, in order, thinned evenly when there are very many.
+    `announced_ns` and `decided_ns` are the times of the frames with which that was said; None where it was not.
     """
 
     candidate_id: int  # the same when announced and when decided; unique within a pipeline
@@ -187,6 +188,8 @@ class Candidate:
     fps_effective: float  # frame rate around the movement, Hz
     rejection: Rejection | None = None
     crops: Sequence[KeyFrame] = ()
+    announced_ns: int | None = None
+    decided_ns: int | None = None
 
     @property
     def rejected_because(self) -> str:

@@ -77,6 +77,7 @@ class Pipeline(Resource):
         self._previous_ns: int | None = None
         self._face_id: int | None = None
         self._is_renewing = False
+        self._announced_ns: dict[int, int] = {}  # of candidates that are not decided yet
 
     def step(self, frame: Frame) -> StepResult:
         """Take in the next frame; `frame.dropped_before` > 0 or a jump in time keeps the sides apart."""
@@ -90,6 +91,9 @@ class Pipeline(Resource):
 
     def analyse(self, tracking: Tracking) -> StepResult:
         """The second half of a step, in the order of the frames."""
+        return self._dated(self._analyse(tracking))
+
+    def _analyse(self, tracking: Tracking) -> StepResult:
         frame, face = tracking.frame, tracking.face
         stage_ms = {"track": tracking.elapsed_ms}
         clock = perf_counter()
@@ -128,6 +132,19 @@ class Pipeline(Resource):
     def renew_reference(self) -> None:
         """Learn the resting face anew from the next frame on; a movement under way is withdrawn."""
         self._is_renewing = True
+
+    def _dated(self, result: StepResult) -> StepResult:
+        """The same result, whose candidates know when they were announced and decided."""
+        if not result.announced and not result.decided:
+            return result
+        now_ns = result.frame.timestamp_ns
+        self._announced_ns |= {candidate.candidate_id: now_ns for candidate in result.announced}
+        announced = tuple(replace(c, announced_ns=now_ns) for c in result.announced)
+        decided = tuple(
+            replace(c, announced_ns=self._announced_ns.pop(c.candidate_id, None), decided_ns=now_ns)
+            for c in result.decided
+        )
+        return replace(result, announced=announced, decided=decided)
 
     def _has_gap(self, frame: Frame) -> bool:
         previous_ns, self._previous_ns = self._previous_ns, frame.timestamp_ns

@@ -24,7 +24,7 @@ EVENT_COLUMNS = (
     "event_id,subject_id,face_id,media_file,onset_frame,apex_frame,offset_frame,onset_s,apex_s,offset_s,duration_s,"
     "label,confidence,p_negative,p_positive,p_surprise,regions,spot_score,head_motion,blink,quality,fps_effective,"
     "source,review,coder,comment,model,model_sha256,app_version,action_units,movements,onset_exact_s,apex_exact_s,"
-    "offset_exact_s"
+    "offset_exact_s,announced_s,decided_s"
 )
 
 
@@ -62,6 +62,9 @@ def test_events_csv_is_as_promised(session: Summary, network_path: Path) -> None
     assert float(row["confidence"]) == max(probabilities.values())
     assert row["model_sha256"] == hashlib.sha256(network_path.read_bytes()).hexdigest()
     assert "mouth corner" in row["regions"]
+    # The decision is made of frames after the offset, and the announcement of frames after the apex.
+    assert float(row["apex_s"]) < float(row["announced_s"]) <= float(row["decided_s"])
+    assert 0 < float(row["decided_s"]) - FIRST.offset_frame / 30 < 0.5
 
 
 def test_frames_csv_has_a_row_for_every_frame(session: Summary) -> None:
@@ -82,7 +85,8 @@ def test_metadata_tells_where_everything_comes_from(session: Summary, network_pa
     assert metadata["model"]["provider"] == "CPUExecutionProvider"
     assert metadata["model"]["training_data"] == "none: made for a test"
     assert metadata["frames"] == session.frame_count
-    assert metadata["events"] == 1
+    assert metadata["events"] == len(metadata["recognition_ms"]) == 1
+    assert metadata["recognition_ms"][0] > 0
     assert metadata["source"]["kind"] == "demo"
     assert metadata["settings"]["pipeline"]["spotter"]["max_duration_ms"] == 500
 

@@ -17,10 +17,10 @@ from app.session.folder import KEY_FRAMES
 LOW_FPS_HZ = 25.0  # below it a movement of 80 ms has two frames or fewer
 _SEPARATOR = ";"
 _TIMES = tuple(f"{name}_{unit}" for unit in ("frame", "s") for name in KEY_FRAMES)
-_EXACT_TIMES = tuple(f"{name}_exact_s" for name in KEY_FRAMES)
+_OTHER_TIMES = (*(f"{name}_exact_s" for name in KEY_FRAMES), "announced_s", "decided_s")
 CANDIDATE_COLUMNS = (
     *("candidate_id", "face_id", "media_file", *_TIMES, "duration_s", "reason", "measured", "limit", "unit"),
-    *("regions", "spot_score", "head_motion", "blink", "fps_effective", "action_units", "movements", *_EXACT_TIMES),
+    *("regions", "spot_score", "head_motion", "blink", "fps_effective", "action_units", "movements", *_OTHER_TIMES),
 )
 _REGION_COLUMNS = tuple(f"{name.replace(' ', '_')}_{axis}" for name in REGION_NAMES for axis in "xy")
 _FACE_BOX = ("face_x", "face_y", "face_width", "face_height")
@@ -39,7 +39,7 @@ def event_columns(class_names: tuple[str, ...]) -> tuple[str, ...]:
         *("event_id", "subject_id", "face_id", "media_file", *_TIMES),
         *("duration_s", "label", "confidence", *(f"p_{name}" for name in class_names)),
         *("regions", "spot_score", "head_motion", "blink", "quality", "fps_effective", "source", "review", "coder"),
-        *("comment", "model", "model_sha256", "app_version", "action_units", "movements", *_EXACT_TIMES),
+        *("comment", "model", "model_sha256", "app_version", "action_units", "movements", *_OTHER_TIMES),
     )
 
 
@@ -48,6 +48,7 @@ class SessionEvent:
     """One row of events.csv, or of a review. Frames are 0-based in decode order; seconds are from the video's start.
 
     `onset_s` … are the times of the frames; the `_exact_s` are as the spotter measured them, finer than the frame rate.
+    `announced_s` and `decided_s` are the times of the frames that the analysis had seen when it said so.
     """
 
     event_id: int
@@ -81,6 +82,8 @@ class SessionEvent:
     onset_exact_s: float | None = None
     apex_exact_s: float | None = None
     offset_exact_s: float | None = None
+    announced_s: float | None = None
+    decided_s: float | None = None
 
     @property
     def duration_s(self) -> float:
@@ -115,6 +118,8 @@ class SessionCandidate:
     onset_exact_s: float | None = None
     apex_exact_s: float | None = None
     offset_exact_s: float | None = None
+    announced_s: float | None = None
+    decided_s: float | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -179,7 +184,7 @@ def session_event(event: Event, origin: Origin, **about: Any) -> SessionEvent:
         fps_effective=round(found.fps_effective, 2),
         action_units=found.action_units,
         movements=found.movements,
-        **_exact_times(found, origin),
+        **_other_times(found, origin),
         **named,
         **about,
     )
@@ -202,7 +207,7 @@ def event_row(event: SessionEvent) -> dict[str, Any]:
         **{name: getattr(event, name) for name in _TEXTS},
         "action_units": _SEPARATOR.join(event.action_units),
         "movements": _movement_text(event.movements),
-        **{name: getattr(event, name) for name in _EXACT_TIMES},
+        **{name: getattr(event, name) for name in _OTHER_TIMES},
     }
     return {name: "" if value is None else value for name, value in row.items()}
 
@@ -223,7 +228,7 @@ def read_event(row: Mapping[str, str]) -> SessionEvent:
         fps_effective=_float(row, "fps_effective"),
         action_units=_split(row.get("action_units", "")),
         movements=_read_movements(row.get("movements", "")),
-        **{name: _float(row, name) for name in _EXACT_TIMES},
+        **{name: _float(row, name) for name in _OTHER_TIMES},
         **{name: row.get(name, "") for name in _TEXTS},
     )
     if not event.onset_frame <= event.apex_frame <= event.offset_frame:
@@ -252,7 +257,7 @@ def session_candidate(candidate: Candidate, origin: Origin, media_file: str) -> 
         fps_effective=round(candidate.fps_effective, 2),
         action_units=candidate.action_units,
         movements=candidate.movements,
-        **_exact_times(candidate, origin),
+        **_other_times(candidate, origin),
     )
 
 
@@ -267,7 +272,7 @@ def candidate_row(candidate: SessionCandidate) -> dict[str, Any]:
         "blink": int(candidate.has_blink),
         "action_units": _SEPARATOR.join(candidate.action_units),
         "movements": _movement_text(candidate.movements),
-        **{name: getattr(candidate, name) for name in _EXACT_TIMES},
+        **{name: getattr(candidate, name) for name in _OTHER_TIMES},
     }
     return {name: "" if value is None else value for name, value in row.items()}
 
@@ -284,7 +289,8 @@ def read_candidate(row: Mapping[str, str]) -> SessionCandidate:
         unit=row.get("unit", ""),
         media_file=row.get("media_file", ""),
         regions=_split(row.get("regions", "")),
-        **{name: _float(row, name) for name in ("spot_score", "head_motion", "fps_effective", *_EXACT_TIMES)},
+        **{name: _float(row, name) for name in ("spot_score", "head_motion", "fps_effective")},
+        **{name: _float(row, name) for name in _OTHER_TIMES},
         has_blink=row.get("blink") == "1",
         action_units=_split(row.get("action_units", "")),
         movements=_read_movements(row.get("movements", "")),
@@ -369,8 +375,9 @@ def _times(found: Candidate, origin: Origin) -> dict[str, Any]:
     }
 
 
-def _exact_times(found: Candidate, origin: Origin) -> dict[str, float]:
-    return {f"{name}_exact_s": origin.seconds(getattr(found, f"{name}_ns")) for name in KEY_FRAMES}
+def _other_times(found: Candidate, origin: Origin) -> dict[str, float | None]:
+    times_ns = {name: getattr(found, f"{name.removesuffix('_s').removesuffix('_exact')}_ns") for name in _OTHER_TIMES}
+    return {name: None if time_ns is None else origin.seconds(time_ns) for name, time_ns in times_ns.items()}
 
 
 def _read_times(row: Mapping[str, str]) -> dict[str, Any]:

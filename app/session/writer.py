@@ -133,6 +133,7 @@ class SessionWriter:
         self._synced_s = time.monotonic()
         self.recording: dict[str, Any] = {}  # what the recorder says of its video
         self.rejected: dict[str, int] = {}
+        self._recognition_ms: list[float] = []
         self.event_count = self.frame_count = self.face_count = 0
         with output_errors(folder), contextlib.ExitStack() as on_failure:
             on_failure.callback(self._abandon)
@@ -217,6 +218,8 @@ class SessionWriter:
             self._events.writerow(row)
             self._sync()
         self.event_count += 1
+        if event.prediction is not None:
+            self._recognition_ms.append(round(event.prediction.elapsed_ms, 1))
         self._log.write(f"event {event.event_id} at {record.apex_s:.3f} s: {record.label or 'not classified'}")
         return row
 
@@ -280,6 +283,7 @@ class SessionWriter:
             if model.name
             else None,
             "recognition": model.status,
+            "recognition_ms": self._recognition_ms,  # here, because tables of the same recording must be the same
             "frames": self.frame_count,
             "frames_with_face": self.face_count,
             "frames_dropped": self._dropped,
