@@ -3,6 +3,7 @@
 mmnet evaluate pairs MANIFEST.csv --model FILE --out predictions.csv
 mmnet evaluate prepared prepared/casme2 --classes casme2_5class --model FILE --out predictions.csv
 mmnet evaluate spotting results/ --truth truth.csv [--videos clips/] [--curve FOLDER]
+mmnet evaluate spotting results/ --dataset samm_long ROOT
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from app.config import RecognitionConfig
-from app.errors import DataError, MmnetError
+from app.errors import DataError, MmnetError, OutputError
 from app.recognition.classifier import Classifier
 from model.labels import class_protocol
 from model.metrics import Scores
 from model.prepared import load_prepared
+from model.readers import LONG_VIDEO_READERS, read_long_videos
+from model.readers.long_videos import write_truth
 from model.score_pairs import (
     ScoredPair,
     by_column,
@@ -92,9 +95,10 @@ def _in_words(scores: Scores, class_names: Sequence[str]) -> str:
 
 
 def _spotting(arguments: argparse.Namespace) -> int:
-    if arguments.videos is not None:
-        _analyse(arguments.videos, arguments.truth, arguments.results, arguments.sensitivity)
-    videos = read_videos(arguments.results, arguments.truth)
+    truth = _coded_truth(arguments) if arguments.dataset else arguments.truth
+    if arguments.dataset or arguments.videos is not None:
+        _analyse(truth, arguments)
+    videos = read_videos(arguments.results, truth)
     if arguments.curve is not None:
         write_curve(sensitivity_curve(videos, arguments.iou), arguments.curve)
     report = score_spotting(videos, arguments.iou)
@@ -109,11 +113,37 @@ def _spotting(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _analyse(videos: Path, truth: Path, results: Path, sensitivity: float) -> None:
-    """Run `mmnet analyze` over the videos of a truth table; what is in `results` already is kept."""
-    paths = [str(videos / name) for name in media_files(truth)]
-    command = [sys.executable, "-m", "app", "analyze", *paths, "--out", str(results), "--resume", "--quiet"]
-    if subprocess.run([*command, "--sensitivity", str(sensitivity)], check=False).returncode:
+def _coded_truth(arguments: argparse.Namespace) -> Path:
+    """The table of truth of a data set's long videos, written beside the results."""
+    dataset, root = arguments.dataset
+    if dataset not in LONG_VIDEO_READERS:
+        raise DataError(f"There are no long videos called {dataset!r}. Known: {', '.join(LONG_VIDEO_READERS)}.")
+    videos = read_long_videos(dataset, Path(root)).videos
+    truth = arguments.results / "truth.csv"
+    try:
+        arguments.results.mkdir(parents=True, exist_ok=True)
+        truth.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {truth}: {error.strerror}. Choose another folder for RESULTS.") from error
+    write_truth(videos, truth)
+    return truth
+
+
+def _analyse(truth: Path, arguments: argparse.Namespace) -> None:
+    """Run `mmnet analyze` over the videos of a truth table; what is in the results already is kept."""
+    by_rate: dict[float | None, list[str]] = {}
+    for name, fps in media_files(truth).items():
+        path = (arguments.videos or Path()) / name
+        # A video has its own times; images get theirs from the table.
+        by_rate.setdefault(fps if path.is_dir() else None, []).append(str(path))
+    options = ["--out", str(arguments.results), "--resume", "--sensitivity", str(arguments.sensitivity)]
+    options += ["--jobs", str(arguments.jobs)]
+    failed = False
+    for fps, paths in by_rate.items():
+        command = [sys.executable, "-m", "app", "analyze", *paths, *options, *(["--fps", str(fps)] if fps else [])]
+        # What it finds is summed up by the report; progress and errors go to the terminal.
+        failed |= subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode != 0
+    if failed:
         raise DataError("Not every video could be analysed; what failed is named above.")
 
 
@@ -152,8 +182,16 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     prepared.set_defaults(run=_prepared)
     spotting = kinds.add_parser("spotting", help="the results of mmnet analyze")
     spotting.add_argument("results", type=Path, metavar="RESULTS", help="folder with events.csv files")
-    spotting.add_argument("--truth", type=Path, required=True, metavar="TRUTH.csv")
+    truth = spotting.add_mutually_exclusive_group(required=True)
+    truth.add_argument("--truth", type=Path, metavar="TRUTH.csv", help="table of the movements of each video")
+    truth.add_argument(
+        "--dataset",
+        nargs=2,
+        metavar=("NAME", "ROOT"),
+        help=f"long videos as downloaded ({' | '.join(LONG_VIDEO_READERS)}), analysed into RESULTS first",
+    )
     spotting.add_argument("--videos", type=Path, metavar="FOLDER", help="analyse these videos into RESULTS first")
+    spotting.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of that analysis")
     spotting.add_argument(
         "--sensitivity", type=float, default=1.0, metavar="RATE", help="of that analysis, false alarms a minute"
     )
@@ -161,7 +199,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     spotting.add_argument("--iou", type=_iou, default=0.5, help="least overlap of a match (default: 0.5)")
     spotting.add_argument("--json", action="store_true", help="print the report as JSON")
     spotting.set_defaults(run=_spotting)
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if vars(arguments).get("dataset") and arguments.videos:
+        spotting.error("--videos goes with --truth: a data set's videos are at its ROOT.")
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -229,6 +229,8 @@ def candidate(end_ns: int = 1_000_000_000, *, rejected_because: str = "") -> Can
         has_blink=False,
         fps_effective=30.0,
         rejection=Rejection(rejected_because, 1.0, 0.0, "") if rejected_because else None,
+        announced_ns=end_ns - 50_000_000,
+        decided_ns=end_ns + 100_000_000,
     )
 
 

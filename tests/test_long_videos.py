@@ -46,10 +46,10 @@ def test_truth_counts_frames_from_0_as_events_do(tmp_path):
         header, *rows = csv.reader(file)
     assert tuple(header) == TRUTH_COLUMNS
     assert rows == [
-        [str(tmp_path / "rawpic/s15/15_0101disgustingteeth"), "8", "9", "11", "micro", "negative"],
-        [str(tmp_path / "rawpic/s15/15_0101disgustingteeth"), "14", "16", "16", "macro", "positive"],
-        [str(tmp_path / "rawpic/s16/16_0503unnyfarting"), "4", "6", "8", "micro", "positive"],
-        [str(tmp_path / "rawpic/s16/16_0508funnydunkey"), "", "", "", "", ""],
+        [str(tmp_path / "rawpic/s15/15_0101disgustingteeth"), "8", "9", "11", "micro", "negative", "30.0"],
+        [str(tmp_path / "rawpic/s15/15_0101disgustingteeth"), "14", "16", "16", "macro", "positive", "30.0"],
+        [str(tmp_path / "rawpic/s16/16_0503unnyfarting"), "4", "6", "8", "micro", "positive", "30.0"],
+        [str(tmp_path / "rawpic/s16/16_0508funnydunkey"), "", "", "", "", "", "30.0"],
     ]
     with pytest.raises(OutputError, match=r"truth\.csv exists already"):
         write_truth(found.videos, tmp_path / "truth.csv")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import fictional
 import pytest
+from sessions import write_session
 from videos import write_numbered
 
 from app.errors import DataError
@@ -35,6 +37,25 @@ def test_counts_are_pooled_over_videos():
     assert report.false_alarms_per_minute == pytest.approx(1.0)
     assert report.apex_error_ms_median == pytest.approx(1000 / 30)
     assert report.strs is None
+
+
+def test_latency_counts_the_frames_after_apex_and_offset():
+    true = (Movement(0, 4, 9, "", apex_s=0.133, offset_s=0.3), Movement(30, 34, 39, "", apex_s=1.133, offset_s=1.3))
+    found = (
+        Movement(0, 4, 9, "", announced_s=0.233, decided_s=0.4),
+        Movement(30, 34, 39, "", announced_s=1.533, decided_s=1.6),
+        Movement(70, 74, 79, "", announced_s=9.0, decided_s=9.0),
+    )
+    report = score_spotting([Video("one", true, found, 60.0, 30.0, recognition_ms=(80.0, 100.0, 120.0))])
+    assert (report.announcement_ms_median, report.announcement_ms_p95) == pytest.approx((250, 385))
+    assert (report.decision_ms_median, report.decision_ms_p95) == pytest.approx((200, 290))
+    assert (report.recognition_ms_median, report.recognition_ms_p95) == pytest.approx((100, 118))
+
+
+def test_an_apex_that_nobody_coded_has_no_latency():
+    true, found = Movement(0, None, 9, ""), Movement(0, 4, 9, "", announced_s=0.2, decided_s=0.4)
+    report = score_spotting([Video("one", (true,), (found,), 60.0, 30.0)])
+    assert (report.true_positives, report.announcement_ms_median, report.decision_ms_p95) == (1, None, None)
 
 
 def test_strs_is_the_product_of_both_scores():
@@ -97,6 +118,29 @@ class TestSensitivity:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("caplog")
+def test_long_videos_of_a_data_set_are_analysed_at_their_rate_and_scored(tmp_path, capsys):
+    root, results = fictional.casme_sq(tmp_path / "casme"), tmp_path / "results"
+    assert main(["spotting", str(results), "--dataset", "casme_sq_long", str(root), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["videos"], report["true"], report["found"], report["recall"]) == (3, 2, 0, 0.0)
+    metadata = json.loads((results / "15_0101disgustingteeth" / "metadata.json").read_text())
+    assert metadata["source"]["fps"] == 30.0
+    assert (metadata["frames"], metadata["frames_with_face"]) == (20, 20)
+
+
+def test_a_data_set_without_long_videos(tmp_path, caplog):
+    assert main(["spotting", str(tmp_path), "--dataset", "casme2", str(tmp_path)]) == 1
+    assert "no long videos called 'casme2'. Known: samm_long, casme_sq_long." in caplog.text
+
+
+def test_videos_of_a_data_set_are_not_named_twice(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["spotting", "r", "--dataset", "samm_long", "x", "--videos", "y"])
+    assert "--videos goes with --truth" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_the_command_analyses_scores_and_draws(tmp_path, capsys):
     (tmp_path / "clips").mkdir()
     write_numbered(tmp_path / "clips" / "empty.mp4", count=12)
@@ -127,12 +171,22 @@ class TestTables:
         )
         calm, talk = read_videos(tmp_path / "results", truth)
         assert (calm.true, calm.found, calm.fps) == ((), (), pytest.approx(60))
-        assert talk.true == (movement(10, 14, 20, "positive"),)
+        assert talk.true == (Movement(10, 14, 20, "positive", apex_s=0.466667, offset_s=0.666667),)
         assert talk.others == (Movement(100, 110, 160, "positive", "macro"),)
-        assert media_files(truth) == ["videos/talk.mp4", "calm.avi"]
+        assert media_files(truth) == {"videos/talk.mp4": None, "calm.avi": None}
         assert talk.duration_s == pytest.approx(10)
         report = score_spotting([calm, talk])
         assert (report.f1, report.strs, report.minutes) == (1.0, 1.0, pytest.approx(15 / 60))
+        # These sessions are of a time when the moment of the decision was not written.
+        assert (report.announcement_ms_median, report.decision_ms_median, report.recognition_ms_p95) == (None,) * 3
+
+    def test_latency_is_read_from_a_session(self, tmp_path):
+        folder = write_session(tmp_path / "results" / "talk", frames=130)
+        (tmp_path / "t.csv").write_text("media_file,onset_frame,apex_frame,offset_frame\ntalk.mp4,31,35,40\n")
+        (video,) = read_videos(folder.parent, tmp_path / "t.csv")
+        assert video.recognition_ms == (40.0, 40.0, 40.0)
+        report = score_spotting([video])
+        assert (report.announcement_ms_median, report.decision_ms_median) == pytest.approx((350 / 3, 100), abs=0.01)
 
     def test_a_video_without_results(self, tmp_path):
         session(tmp_path / "results" / "talk", "")
@@ -152,12 +206,22 @@ class TestTables:
         [
             ("media,onset\n", "no column media_file"),
             ("media_file,onset_frame,offset_frame\na,one,2\n", "whole numbers"),
+            ("media_file,onset_frame,offset_frame\nx/a.mp4,1,2\ny/a.mp4,1,2\n", "give each its own"),
         ],
     )
     def test_a_truth_that_cannot_be_read(self, tmp_path, table, message):
         (tmp_path / "t.csv").write_text(table)
         with pytest.raises(DataError, match=message):
             read_videos(tmp_path, tmp_path / "t.csv")
+
+    def test_a_frame_rate_that_is_no_number(self, tmp_path):
+        (tmp_path / "t.csv").write_text("media_file,onset_frame,offset_frame,fps\na,1,2,fast\n")
+        with pytest.raises(DataError, match="fps is a number"):
+            media_files(tmp_path / "t.csv")
+
+    def test_a_truth_from_a_spreadsheet_program(self, tmp_path):
+        (tmp_path / "t.csv").write_text("media_file,onset_frame,offset_frame,fps\na,1,2,200\n", encoding="utf-8-sig")
+        assert media_files(tmp_path / "t.csv") == {"a": 200.0}
 
     def test_a_truth_that_is_not_there(self, tmp_path):
         with pytest.raises(DataError, match="does not exist"):

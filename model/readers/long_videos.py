@@ -14,7 +14,7 @@ from model.coding_sheet import SheetRow, cell_frame
 from model.frame_index import find_trees, index_frames, nearest, subfolders
 from model.readers.assembly import DROPPED, MISSING_FRAME, REPAIRED
 
-TRUTH_COLUMNS = ("media_file", "onset_frame", "apex_frame", "offset_frame", "kind", "label")
+TRUTH_COLUMNS = ("media_file", "onset_frame", "apex_frame", "offset_frame", "kind", "label", "fps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,9 @@ def _placed(coded: CodedMovement, numbers: Sequence[int]) -> tuple[Movement, lis
 def write_truth(videos: Iterable[LongVideo], path: Path) -> int:
     """Write all movements as a table of truth for spotted events; returns how many.
 
-    `media_file` is the folder of the video; one without movements has a row without frames. Frames are counted from 0
-    in the order of the files, as in a session's events.csv; sheets count by the numbers of the files.
+    `media_file` is the folder of the video, `fps` the rate of its images; one without movements has a row without
+    frames. Frames are counted from 0 in the order of the files, as in a session's events.csv; sheets count by their
+    numbers.
 
     Raises:
         OutputError: the file exists or cannot be written.
@@ -136,10 +137,10 @@ def write_truth(videos: Iterable[LongVideo], path: Path) -> int:
             for video in videos:
                 position = {number: index for index, number in enumerate(index_frames(video.frames))}
                 if not video.movements:
-                    table.writerow((video.frames, *[""] * (len(TRUTH_COLUMNS) - 1)))
+                    table.writerow((video.frames, *[""] * (len(TRUTH_COLUMNS) - 2), video.fps))
                 for m in video.movements:
                     frames = (position[m.onset], position[m.apex], position[m.offset])
-                    table.writerow((video.frames, *frames, m.kind, m.label))
+                    table.writerow((video.frames, *frames, m.kind, m.label, video.fps))
                     count += 1
     except FileExistsError:
         raise OutputError(f"{path} exists already. Remove it, or name another file.") from None
