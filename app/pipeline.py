@@ -13,6 +13,7 @@ from app.datatypes import Candidate, Frame, Prediction, Rejection, SpotState, St
 from app.face.alignment import align
 from app.face.quality import assess
 from app.face.tracker import FaceTracker
+from app.libraries import keep_to_calling_thread
 from app.recognition.classifier import load_classifier
 from app.resource import Resource
 from app.spotting.motion import MotionAnalyser
@@ -70,6 +71,7 @@ class Pipeline(Resource):
     """Track, register, measure, spot. Build, use and close it on one thread; see `track` for the exception."""
 
     def __init__(self, config: PipelineConfig | None = None) -> None:
+        keep_to_calling_thread()
         self._config = config or PipelineConfig()
         self._tracker = FaceTracker(self._config.face)
         self._motion = MotionAnalyser()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from mediapipe.framework.formats.landmark_pb2 import NormalizedLandmarkList
 
 from app.config import FaceConfig
 from app.datatypes import Frame, HeadPose, TrackedFace
@@ -15,7 +16,7 @@ from app.face import geometry, topology
 from app.face.alignment import align
 from app.face.animation import FaceAnimator
 from app.face.quality import REASONS, assess
-from app.face.tracker import FaceTracker
+from app.face.tracker import FaceTracker, landmark_points
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,25 @@ def test_left_and_right_regions_mirror_each_other() -> None:
         assert len(topology.REGIONS[name]) == len(topology.REGIONS[other])
     assert topology.BROW_REGIONS.isdisjoint(topology.MOUTH_REGIONS)
     assert set(topology.REGION_NAMES) >= topology.BROW_REGIONS | topology.MOUTH_REGIONS
+
+
+@pytest.mark.parametrize("visibility", [None, 0.5], ids=["x, y, z", "visibility as well"])
+def test_landmarks_are_read_to_the_last_bit(visibility: float | None) -> None:
+    landmarks = NormalizedLandmarkList()
+    expected = np.random.default_rng(0).normal(0.5, 0.3, (topology.LANDMARK_COUNT, 3)).astype(np.float32)
+    expected[7] = 0.0  # zeros are written as well
+    for x, y, z in expected.tolist():
+        landmarks.landmark.add(x=x, y=y, z=z, **({} if visibility is None else {"visibility": visibility}))
+    points = landmark_points(landmarks)
+    assert points.dtype == np.float32
+    np.testing.assert_array_equal(points, expected)
+
+
+def test_landmarks_of_another_make_are_read_one_by_one() -> None:
+    """As long as three floats in all, but not laid out as such."""
+    landmarks = NormalizedLandmarkList()
+    landmarks.landmark.add(x=1.0, y=2.0, visibility=3.0)
+    np.testing.assert_array_equal(landmark_points(landmarks), [(1.0, 2.0, 0.0)])
 
 
 def test_no_face_in_noise(photographer: FaceTracker) -> None:

@@ -1,4 +1,4 @@
-"""Tracking one frame ahead: the same results in the same order, and errors where they belong."""
+"""Tracking a few frames ahead: the same results in the same order, and errors where they belong."""
 
 import threading
 from collections.abc import Iterator
@@ -75,6 +75,22 @@ def test_stopping_early_leaves_no_thread() -> None:
     results.close()
     assert all("tracking" in name for name in echo.threads)
     assert not [thread for thread in threading.enumerate() if "tracking" in thread.name]
+
+
+def test_tracking_is_a_few_frames_ahead_and_no_more() -> None:
+    taken = 0
+
+    def counted() -> Iterator[int]:
+        nonlocal taken
+        for frame in range(100):
+            taken += 1
+            yield frame
+
+    results = steps(Echo(), counted())
+    for index in range(20):
+        assert next(results) == index
+        assert index + 2 <= taken <= index + 8
+    results.close()
 
 
 def test_no_frames_no_results() -> None:

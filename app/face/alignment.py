@@ -26,6 +26,7 @@ _FLOW = {
     "maxLevel": 2,
     "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01),
     "minEigThreshold": 1e-4,
+    "flags": cv2.OPTFLOW_LK_GET_MIN_EIGENVALS,  # at hand, while the default error costs another pass over the windows
 }
 _FIT_ROUNDS = 6
 _MIN_FIT_POINTS = 8
@@ -36,6 +37,10 @@ _CONTRAST_GAIN = 42.0
 # Regions that seldom move steady the rigid fit, in which the stable points count this much more.
 _REGION_WEIGHT = 0.3
 _LEAST_TEXTURE = 1.0  # grey levels² a pixel², so that a flat patch has a flow of little weight, not of none
+_STABLE = np.array(topology.STABLE)
+_STABLE_COUNT = len(topology.STABLE)
+_TRACE = 1e-6  # of weight: keeps a fit defined when nothing else carries it
+_MARGIN_PX = 8  # crop pixels: what is cut out of the frame by landmarks serves the registered crop as well
 
 
 def canonical_transform(landmarks_px: np.ndarray) -> np.ndarray:
@@ -46,7 +51,8 @@ def canonical_transform(landmarks_px: np.ndarray) -> np.ndarray:
 
 def align(image_bgr: np.ndarray, landmarks_px: np.ndarray) -> AlignedCrop:
     """Cut the face out of (H, W, 3) uint8 by its landmarks alone."""
-    return _warp(image_bgr, canonical_transform(landmarks_px))
+    transform = canonical_transform(landmarks_px)
+    return AlignedCrop(_warp(_cut(image_bgr, transform), transform), transform)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -76,29 +82,27 @@ class Reference:
         self, image_bgr: np.ndarray, landmarks_px: np.ndarray, crop_from_frame: np.ndarray | None = None
     ) -> None:
         transform = canonical_transform(landmarks_px) if crop_from_frame is None else crop_from_frame
-        self.crop = _warp(image_bgr, transform)
+        self.crop = AlignedCrop(_warp(_cut(image_bgr, transform), transform), transform)
         points = _transformed(transform, landmarks_px[:, :2])
         scale = np.sqrt(abs(np.linalg.det(transform[:, :2])))
         depth_px = landmarks_px[:, 2].astype(np.float64) * scale
         self.inter_ocular_px = geometry.inter_ocular_px(points)  # in crop pixels
-        self._stable_px = points[list(topology.STABLE)]
+        self._stable_px = points[_STABLE]
         region_indices = [index for indices in topology.REGIONS.values() for index in indices]
         tracked = [*topology.STABLE, *region_indices]
-        self._stable_count = len(topology.STABLE)
         self._points_px = points[tracked].astype(np.float32)
         # Depth lets the rigid fit follow a small turn of the head: a point nearer to the camera moves further.
         depth = depth_px[tracked] - depth_px[tracked].mean()
-        self._design = _rigid_design(self._points_px, depth)
+        design = _rigid_design(self._points_px, depth)
+        self._design = design.reshape(-1, design.shape[2])
         still = [_REGION_WEIGHT * (name in topology.STEADY_REGIONS) for name in topology.REGION_NAMES]
         counts = [len(indices) for indices in topology.REGIONS.values()]
-        self._fit_weights = np.concatenate([np.ones(self._stable_count), np.repeat(still, counts)])
+        fit_weights = np.concatenate([np.ones(_STABLE_COUNT), np.repeat(still, counts)])
         self._grey = _even_contrast(self.crop.image_bgr)
         self._texture = _texture(self._grey, self._points_px)
-        roots = _root(self._texture)
-        self._used = self._fit_weights > 0
-        self._known = np.einsum("nij,njk->nik", roots, self._design)[self._used]
-        self._root_used = roots[self._used]
-        ends = self._stable_count + np.cumsum(counts)
+        used = np.flatnonzero(fit_weights)
+        self._fit = _RigidFit(used, fit_weights[used], design[used], _root(self._texture)[used])
+        ends = _STABLE_COUNT + np.cumsum(counts)
         self._region_slices = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
         self._region_means = self._mean_weights(np.ones(len(tracked), bool))
 
@@ -109,27 +113,26 @@ class Reference:
             image_bgr: (H, W, 3) uint8.
             landmarks_px: (478, ≥2) landmarks in it.
         """
-        stable_frame = landmarks_px[list(topology.STABLE), :2].astype(np.float64)
-        guess = _similarity(stable_frame, self._stable_px, np.ones(len(stable_frame)))
-        grey = _even_contrast(_warp(image_bgr, guess).image_bgr)
+        guess = _similarity(landmarks_px[_STABLE, :2].astype(np.float64), self._stable_px, np.ones(_STABLE_COUNT))
+        cut = _cut(image_bgr, guess)
+        grey = _even_contrast(_warp(cut, guess))
         moved, status, _ = cv2.calcOpticalFlowPyrLK(self._grey, grey, self._points_px, None, **_FLOW)
         flow = moved.astype(np.float64) - self._points_px
-        has_flow = status.ravel() == 1
-        has_flow &= np.abs(flow).max(axis=1) < CROP_SIZE / 8
-        stable = np.arange(len(flow)) < self._stable_count
-        if (has_flow & stable).sum() < _MIN_FIT_POINTS:
-            return Registration(_warp(image_bgr, guess), np.full_like(flow, np.nan), float("inf"))
-        rigid, weights = self._fit_rigid_flow(flow, has_flow)
+        has_flow = (status[:, 0] == 1) & (np.abs(flow).max(axis=1) < CROP_SIZE / 8)
+        if np.count_nonzero(has_flow[:_STABLE_COUNT]) < _MIN_FIT_POINTS:
+            return Registration(AlignedCrop(_warp(cut, guess), guess), np.full_like(flow, np.nan), float("inf"))
+        solution, weights = self._fit.solve(flow, has_flow)
+        rigid = (self._design @ solution).reshape(-1, 2)
         displacement = flow - rigid
         displacement[~has_flow] = np.nan
-        residual = float(np.median(np.linalg.norm(displacement[has_flow & stable], axis=1)))
-        stable_px = self._points_px[: self._stable_count].astype(np.float64)
-        # A trace of weight keeps the fit defined when the regions alone carry it.
-        correction = _similarity(
-            stable_px + rigid[: self._stable_count], stable_px, weights[: self._stable_count] + 1e-6
-        )
-        crop = _warp(image_bgr, _composed(correction, guess))
-        return Registration(crop, displacement, residual)
+        left_x, left_y = displacement[:_STABLE_COUNT][has_flow[:_STABLE_COUNT]].T
+        residual = _median(np.hypot(left_x, left_y))
+        stable_px = self._points_px[:_STABLE_COUNT].astype(np.float64)
+        correction = _similarity(stable_px + rigid[:_STABLE_COUNT], stable_px, weights[:_STABLE_COUNT] + _TRACE)
+        crop_from_frame = _composed(correction, guess)
+        if np.abs(rigid[:_STABLE_COUNT]).max() > _MARGIN_PX:
+            cut = _cut(image_bgr, crop_from_frame)
+        return Registration(AlignedCrop(_warp(cut, crop_from_frame), crop_from_frame), displacement, residual)
 
     def regional(self, displacement_px: np.ndarray) -> np.ndarray:
         """Displacement of each region, (R, 2) in percent of the inter-ocular distance; NaN where none was seen.
@@ -137,9 +140,11 @@ class Reference:
         Least squares over the pixels of a region: a point counts along directions in which its texture shows motion.
         """
         is_seen = ~np.isnan(displacement_px[:, 0])
-        weights = self._region_means if is_seen.all() else self._mean_weights(is_seen)
-        means = weights @ np.where(is_seen[:, None], displacement_px, 0.0).ravel()
-        means = means.reshape(-1, 2) * (100 / self.inter_ocular_px)
+        to_percent = 100 / self.inter_ocular_px
+        if is_seen.all():
+            return (self._region_means @ displacement_px.ravel()).reshape(-1, 2) * to_percent
+        means = self._mean_weights(is_seen) @ np.where(is_seen[:, None], displacement_px, 0.0).ravel()
+        means = means.reshape(-1, 2) * to_percent
         means[[not is_seen[region].any() for region in self._region_slices]] = np.nan
         return means
 
@@ -152,25 +157,55 @@ class Reference:
                 weights[row][:, region] = (np.linalg.inv(texture.sum(axis=0)) @ texture).transpose(1, 0, 2)
         return weights.reshape(2 * len(self._region_slices), -1)
 
-    def _fit_rigid_flow(self, flow: np.ndarray, has_flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Robust first-order rigid motion, iteratively reweighted (Cauchy).
 
-        Each point counts along the directions in which its texture shows motion. Returns the fitted flow at every point
-        (P, 2) and the weight of every point (P,).
-        """
-        prior = self._fit_weights[self._used] * has_flow[self._used]
-        target = np.einsum("nij,nj->ni", self._root_used, flow[self._used])
-        known, flat = self._known.reshape(-1, self._known.shape[2]), target.ravel()
+class _RigidFit:
+    """Robust fit of a rigid motion to the flow of some points, iteratively reweighted (Cauchy).
+
+    Each point counts along the directions in which its texture shows motion.
+
+    Args:
+        used: (N,) which points of the flow.
+        prior: (N,) their weights.
+        design: (N, 2, 6) their flow for each degree of freedom.
+        roots: (N, 2, 2) square roots of their textures.
+    """
+
+    def __init__(self, used: np.ndarray, prior: np.ndarray, design: np.ndarray, roots: np.ndarray) -> None:
+        known = roots @ design
+        self._used, self._prior = used, prior
+        self._roots = roots
+        self._known = known
+        self._rows = known.transpose(1, 0, 2).reshape(-1, known.shape[2])  # all in x, then all in y
+        # Of the normal equations, what each point adds; only its weight changes from round to round.
+        self._squares = (known.transpose(0, 2, 1) @ known).reshape(len(used), -1)
+        self._ridge = 1e-9 * np.eye(known.shape[2])
+
+    def solve(self, flow: np.ndarray, has_flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The motion's six parameters and the weights (N,) of the points, from the flow (P, 2) of all points."""
+        target = (self._roots @ flow[self._used, :, None])[:, :, 0]
+        pulls = (target[:, None, :] @ self._known)[:, 0, :]
+        flat = target.T.ravel()
+        seen = has_flow[self._used]
+        prior = self._prior * seen
+        all_seen = seen.all()
+        count, size = len(prior), len(self._ridge)
         weights = prior
         for _ in range(_FIT_ROUNDS):
-            weighted = known * np.repeat(weights, 2)[:, None]
-            solution = np.linalg.solve(weighted.T @ known + 1e-9 * np.eye(known.shape[1]), weighted.T @ flat)
-            error = np.hypot(*(flat - known @ solution).reshape(-1, 2).T)
-            scale = max(0.05, 1.5 * float(np.median(error[prior > 0])))
-            weights = prior / (1 + (error / scale) ** 2)
-        all_weights = np.zeros(len(flow))
-        all_weights[self._used] = weights
-        return self._design @ solution, all_weights
+            normal = (weights @ self._squares).reshape(size, size) + self._ridge
+            solution = cv2.solve(normal, weights @ pulls, flags=cv2.DECOMP_CHOLESKY)[1][:, 0]
+            error = flat - self._rows @ solution
+            error *= error
+            squared = error[:count] + error[count:]
+            spread = _median(np.sqrt(squared if all_seen else squared[seen]))
+            weights = prior / (1 + squared / max(0.05, 1.5 * spread) ** 2)
+        return solution, weights
+
+
+def _median(values: np.ndarray) -> float:
+    """Median of (N,); numpy's own takes four times as long on a few dozen values."""
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low] + ordered[high]) / 2
 
 
 def _rigid_design(points_px: np.ndarray, depth_px: np.ndarray) -> np.ndarray:
@@ -187,12 +222,16 @@ def _rigid_design(points_px: np.ndarray, depth_px: np.ndarray) -> np.ndarray:
 
 def _even_contrast(image_bgr: np.ndarray) -> np.ndarray:
     """(S, S, 3) uint8 to (S, S) uint8 grey with the same mean and spread everywhere."""
-    grey = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    grey = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY)
     window = (_CONTRAST_WINDOW_PX, _CONTRAST_WINDOW_PX)
-    mean = cv2.boxFilter(grey, -1, window)
-    variance = cv2.max(cv2.sqrBoxFilter(grey, cv2.CV_32F, window) - mean * mean, 0)
-    even = cv2.divide(grey - mean, cv2.sqrt(variance) + _CONTRAST_FLOOR)
-    return cv2.addWeighted(even, _CONTRAST_GAIN, even, 0, 128, dtype=cv2.CV_8U)
+    # Whole numbers in, fractions out: a third faster than sums of fractions.
+    mean = cv2.boxFilter(grey, cv2.CV_32F, window)
+    spread = cv2.sqrBoxFilter(grey, cv2.CV_32F, window)
+    spread -= cv2.multiply(mean, mean)
+    cv2.sqrt(cv2.max(spread, 0, spread), spread)
+    spread += np.float32(_CONTRAST_FLOOR)
+    np.subtract(grey, mean, out=mean)
+    return cv2.add(cv2.divide(mean, spread, mean, _CONTRAST_GAIN), 128.0, dtype=cv2.CV_8U)
 
 
 def _texture(grey: np.ndarray, points_px: np.ndarray) -> np.ndarray:
@@ -213,32 +252,53 @@ def _root(tensors: np.ndarray) -> np.ndarray:
     return roots / np.sqrt(np.median(values))
 
 
-def _warp(image_bgr: np.ndarray, crop_from_frame: np.ndarray) -> AlignedCrop:
-    """One bilinear warp; large faces are averaged down first so that no detail aliases into motion."""
-    shrink = int(1 / np.sqrt(abs(np.linalg.det(crop_from_frame[:, :2])) + 1e-12))
-    from_frame = crop_from_frame
-    if shrink >= 2:
-        image_bgr, from_frame = _shrunken(image_bgr, crop_from_frame, shrink)
-    crop = cv2.warpAffine(
-        image_bgr, from_frame, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return AlignedCrop(crop, crop_from_frame)
+@dataclass(frozen=True, eq=False, slots=True)
+class _Cut:
+    """The part of a frame that a crop shows, averaged down if it is large, and where it was."""
+
+    image_bgr: np.ndarray
+    frame_from_cut: np.ndarray
 
 
-def _shrunken(image_bgr: np.ndarray, crop_from_frame: np.ndarray, shrink: int) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the frame that the crop shows, averaged down by about `shrink`, and the crop's transform from it."""
+def _cut(image_bgr: np.ndarray, crop_from_frame: np.ndarray) -> _Cut:
+    """What a crop needs of a frame; large faces are averaged down so that no detail aliases into motion."""
     height, width = image_bgr.shape[:2]
-    corners = np.array([(0, 0), (CROP_SIZE, 0), (0, CROP_SIZE), (CROP_SIZE, CROP_SIZE)])
-    shown = _transformed(cv2.invertAffineTransform(crop_from_frame), corners)
-    low = np.clip(np.floor(shown.min(axis=0)) - 2 * shrink, 0, (width - 1, height - 1)).astype(int)
-    high = np.clip(np.ceil(shown.max(axis=0)) + 2 * shrink, low + 1, (width, height)).astype(int)
-    part = image_bgr[low[1] : high[1], low[0] : high[0]]
-    size = np.maximum((high - low) // shrink, 1)
-    small = cv2.resize(part, tuple(map(int, size)), interpolation=cv2.INTER_AREA)
-    ratio = (high - low) / size
+    (a, b, x), (c, d, y) = cv2.invertAffineTransform(crop_from_frame).tolist()
+    shrink = max(1, min(int(np.sqrt(abs(a * d - b * c))), width, height))
+    near, far = -_MARGIN_PX, CROP_SIZE + _MARGIN_PX
+    left, right = _span(x, (a * near, a * far), (b * near, b * far), width, shrink)
+    top, bottom = _span(y, (c * near, c * far), (d * near, d * far), height, shrink)
+    part = image_bgr[top:bottom, left:right]
+    if shrink == 1:
+        # Close together in memory it is warped faster, and it is warped twice.
+        return _Cut(np.ascontiguousarray(part), np.array([(1.0, 0.0, left), (0.0, 1.0, top)]))
+    size = (right - left) // shrink, (bottom - top) // shrink
     # Pixel centres lie at +0.5, so a shrunken picture is shifted as well as scaled.
-    frame_from_small = np.column_stack([np.diag(ratio), (ratio - 1) / 2 + low])
-    return small, _composed(crop_from_frame, frame_from_small)
+    centre = (shrink - 1) / 2
+    return _Cut(
+        cv2.resize(part, size, interpolation=cv2.INTER_AREA),
+        np.array([(shrink, 0.0, left + centre), (0.0, shrink, top + centre)]),
+    )
+
+
+def _span(
+    shift: float, first: tuple[float, float], second: tuple[float, float], length: int, shrink: int
+) -> tuple[int, int]:
+    """Where a cut begins and ends along one side of a frame: a whole number of shrunken pixels, at least one."""
+    low = int(min(max(shift + min(first) + min(second) - 2 * shrink, 0), length - shrink))
+    high = int(min(max(shift + max(first) + max(second) + 2 * shrink, low + shrink), length))
+    return low, high - (high - low) % shrink
+
+
+def _warp(cut: _Cut, crop_from_frame: np.ndarray) -> np.ndarray:
+    """The crop, (S, S, 3) uint8, by one bilinear warp of a cut."""
+    return cv2.warpAffine(
+        cut.image_bgr,
+        _composed(crop_from_frame, cut.frame_from_cut),
+        (CROP_SIZE, CROP_SIZE),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 def _transformed(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -248,16 +308,20 @@ def _transformed(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _composed(second: np.ndarray, first: np.ndarray) -> np.ndarray:
     """The (2, 3) transform that applies `first`, then `second`."""
-    return second @ np.vstack([first, (0, 0, 1)])
+    composed = second[:, :2] @ first
+    composed[:, 2] += second[:, 2]
+    return composed
 
 
 def _similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted least-squares similarity (2, 3) from (N, 2) source to target points (Umeyama 1991, planar case)."""
+    """Weighted least-squares similarity (2, 3) from (N, 2) float64 source to target points.
+
+    In the plane, turning and scaling is one product of complex numbers (Umeyama 1991 in two dimensions).
+    """
+    s, t = (np.ascontiguousarray(points).view(np.complex128)[:, 0] for points in (source, target))
     weights = weights / weights.sum()
-    source_mean, target_mean = weights @ source, weights @ target
-    s, t = source - source_mean, target - target_mean
-    power = weights @ (s**2).sum(axis=1) + 1e-12
-    a = weights @ (s * t).sum(axis=1) / power
-    b = weights @ (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]) / power
-    rotation = np.array([(a, -b), (b, a)])
-    return np.column_stack([rotation, target_mean - rotation @ source_mean])
+    s_mean, t_mean = weights @ s, weights @ t
+    weighted, t = weights * (s - s_mean).conj(), t - t_mean
+    turn = (weighted @ t) / ((weighted @ (s - s_mean)).real + 1e-12)
+    shift = t_mean - turn * s_mean
+    return np.array([(turn.real, -turn.imag, shift.real), (turn.imag, turn.real, shift.imag)])

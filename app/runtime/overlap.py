@@ -1,7 +1,8 @@
-"""Two stages at once: while one frame is registered and spotted in, the next one is tracked on a thread of its own."""
+"""Two stages at once: while a frame is registered and spotted in, later ones are tracked on a thread of their own."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -11,15 +12,23 @@ from app.datatypes import Frame, StepResult
 if TYPE_CHECKING:
     from app.pipeline import Pipeline, Tracking
 
+# So many frames tracking may be ahead: a frame that takes long on one side must not stop the other.
+_AHEAD = 3
+
 
 def steps(pipeline: Pipeline, frames: Iterable[Frame]) -> Iterator[StepResult]:
     """What `pipeline.step` gives for each of these frames, in order and the same, but faster.
 
-    Each result comes when the next frame is there, so this is for recordings: with a live source it would come late.
-    An error of the frames is raised after the results of all frames before it.
+    Each result comes when a few later frames are there, so this is for recordings: with a live source it would come
+    late. An error of the frames is raised after the results of all frames before it.
     """
-    waiting: Future[Tracking] | None = None
+    waiting: deque[Future[Tracking]] = deque()
     source = iter(frames)
+
+    def analysed(left: int) -> Iterator[StepResult]:
+        while len(waiting) > left:
+            yield pipeline.analyse(waiting.popleft().result())
+
     with ThreadPoolExecutor(1, thread_name_prefix="tracking") as tracking:
         while True:
             try:
@@ -27,11 +36,8 @@ def steps(pipeline: Pipeline, frames: Iterable[Frame]) -> Iterator[StepResult]:
             except StopIteration:
                 break
             except Exception:
-                if waiting is not None:
-                    yield pipeline.analyse(waiting.result())
+                yield from analysed(0)
                 raise
-            previous, waiting = waiting, tracking.submit(pipeline.track, frame)
-            if previous is not None:
-                yield pipeline.analyse(previous.result())
-        if waiting is not None:
-            yield pipeline.analyse(waiting.result())
+            waiting.append(tracking.submit(pipeline.track, frame))
+            yield from analysed(_AHEAD)
+        yield from analysed(0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from app.datatypes import AlignedCrop, Frame, TrackedFace
@@ -26,7 +28,7 @@ _CALM_S = 0.4
 _INNER_FACE = (slice(40, 190, 4), slice(50, 175, 4))
 _HEAD_SPAN_S = 0.06  # the speed of the head is a mean over this; a single step at 200 fps is mostly tracker jitter
 # Where the speed of the head is read, crop pixels: eye corners and chin.
-_HEAD_POINTS_PX = np.array([(56.0, 84.0), (168.0, 84.0), (112.0, 190.0)])
+_HEAD_POINTS_PX = np.array([(56.0, 84.0), (168.0, 84.0), (112.0, 190.0)]).T
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -58,7 +60,7 @@ class MotionAnalyser:
         self._offset = np.zeros((len(topology.REGION_NAMES), 2))
         self._latest = self._offset
         self._head: deque[tuple[int, np.ndarray]] = deque()
-        self._recent: deque[tuple[int, np.ndarray]] = deque()
+        self._recent: deque[tuple[int, np.ndarray]] = deque()  # what the regions did within `_CALM_S`
 
     def measure(self, frame: Frame, face: TrackedFace) -> RegionalMotion | None:
         """Measure one frame.
@@ -79,10 +81,11 @@ class MotionAnalyser:
         regional = self._offset + self._reference.regional(registered.displacement_px)
         # A region that was not seen keeps its last value rather than jumping to zero.
         self._latest = np.where(np.isnan(regional), self._latest, regional)
+        self._remember(frame.timestamp_ns)
         head_speed = self._head_speed(frame, face, registered.crop)
         # In mid-movement a renewal would freeze the movement into the reference: only a worn-out one is replaced.
         wear = self._wear(frame, face, registered.crop, registered.residual_px)
-        if wear > (1.0 if self._is_calm(frame.timestamp_ns) else _WORN_OUT):
+        if wear > _WORN_OUT or (wear > 1.0 and self._is_calm()):
             # Continuing from the registered crop keeps crops before and after the renewal on each other.
             self._renew(frame, face, registered.crop.crop_from_frame)
         return RegionalMotion(
@@ -95,11 +98,13 @@ class MotionAnalyser:
             brightness=float(registered.crop.image_bgr[_INNER_FACE].mean()),
         )
 
-    def _is_calm(self, now_ns: int) -> bool:
-        """Whether no region has moved lately; blinks move the lids."""
+    def _remember(self, now_ns: int) -> None:
         self._recent.append((now_ns, self._latest))
         while now_ns - self._recent[0][0] > _CALM_S * 1e9:
             self._recent.popleft()
+
+    def _is_calm(self) -> bool:
+        """Whether no region has moved lately; blinks move the lids."""
         recent = np.stack([displacement for _, displacement in self._recent])
         return bool(np.ptp(recent, axis=0).max() < _CALM_PERCENT)
 
@@ -110,14 +115,11 @@ class MotionAnalyser:
             abs(face.pose.pitch_deg - self._pose.pitch_deg),
             abs(face.pose.roll_deg - self._pose.roll_deg),
         )
-        scale = np.sqrt(np.linalg.det(crop.crop_from_frame[:, :2]) / self._scale_determinant)
-        return float(
-            max(
-                turn_deg / _RENEW_TURN_DEG,
-                abs(np.log(scale)) / np.log(_RENEW_SCALE),
-                residual_px / _RENEW_RESIDUAL_PX,
-                (frame.timestamp_ns - self._born_ns) / (_RENEW_AGE_S * 1e9),
-            )
+        return max(
+            turn_deg / _RENEW_TURN_DEG,
+            abs(math.log(_scale(crop) / self._scale)) / math.log(_RENEW_SCALE),
+            residual_px / _RENEW_RESIDUAL_PX,
+            (frame.timestamp_ns - self._born_ns) / (_RENEW_AGE_S * 1e9),
         )
 
     def _renew(self, frame: Frame, face: TrackedFace, crop_from_frame: np.ndarray | None) -> None:
@@ -125,19 +127,25 @@ class MotionAnalyser:
         self._reference = Reference(frame.image_bgr, face.landmarks_px, crop_from_frame)
         self._offset = self._latest
         self._pose = face.pose
-        self._scale_determinant = float(np.linalg.det(self._reference.crop.crop_from_frame[:, :2]))
+        self._scale = _scale(self._reference.crop)
         self._born_ns = frame.timestamp_ns
 
     def _head_speed(self, frame: Frame, face: TrackedFace, crop: AlignedCrop) -> float:
         """Rigid motion over the last `_HEAD_SPAN_S`, percent of the inter-ocular distance a second."""
-        linear, shift = crop.crop_from_frame[:, :2], crop.crop_from_frame[:, 2]
-        head_px = (_HEAD_POINTS_PX - shift) @ np.linalg.inv(linear).T
+        frame_from_crop = cv2.invertAffineTransform(crop.crop_from_frame)
+        head_px = frame_from_crop[:, :2] @ _HEAD_POINTS_PX + frame_from_crop[:, 2:]
         while len(self._head) > 1 and frame.timestamp_ns - self._head[1][0] >= _HEAD_SPAN_S * 1e9:
             self._head.popleft()
         speed = 0.0
         if self._head and frame.timestamp_ns > self._head[0][0]:
             earlier_ns, earlier_px = self._head[0]
-            moved_px = float(np.linalg.norm(head_px - earlier_px, axis=1).mean())
+            moved_px = float(np.hypot(*(head_px - earlier_px)).mean())
             speed = 100 * moved_px / face.inter_ocular_px / ((frame.timestamp_ns - earlier_ns) / 1e9)
         self._head.append((frame.timestamp_ns, head_px))
         return speed
+
+
+def _scale(crop: AlignedCrop) -> float:
+    """Crop pixels per frame pixel."""
+    (a, b, _), _ = crop.crop_from_frame.tolist()
+    return math.hypot(a, b)

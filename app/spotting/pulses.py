@@ -28,6 +28,7 @@ _INITIAL_WEIGHT_S = 0.7  # the initial noise counts as this much experience
 _CLIP = 2.5  # movements teach the running noise at most this multiple of itself
 _RENEW_S = 0.1  # the noise changes slowly: how often what follows from it is computed
 _SAME_TIMES_S = 1e-4
+_FEW_FRAMES = 3  # to which no template can be fitted
 _MEAN_TO_SD = 1.2533  # of a normal distribution's absolute value
 
 
@@ -101,8 +102,12 @@ class FilterBank:
         self._spread = np.ones((len(templates), len(patterns)))
         self._experience_s = 0.0
         self._previous_s: float | None = None
-        self._heights: dict[Template, tuple[np.ndarray, np.ndarray]] = {}  # of the frames' times at the last use
+        self._spans_s = np.array([template.span_s for template in templates])
+        self._times_s = np.empty(0)  # of the frames, relative to the newest, at the last use
+        self._counts = np.empty(0, int)  # of the frames that each template looked at
+        self._heights = np.empty((0, 0))  # weights of the templates on these frames
         self._fused = np.empty((0, 0, 0))
+        self._units = np.empty((0, 0))  # what a pattern of height 1 scores
         self._fused_s = -np.inf
 
     def update(self, times_s: np.ndarray, displacement_percent: np.ndarray) -> Scores | None:
@@ -115,42 +120,52 @@ class FilterBank:
         Returns:
             None while the history is too short for the shortest template.
         """
-        now_s = times_s[-1]
-        amplitude = np.full((len(self.templates), displacement_percent.shape[1]), np.nan)
-        for row, template in enumerate(self.templates):
-            first_s = now_s - template.span_s
-            if times_s[0] > first_s:
-                break
-            since = int(np.searchsorted(times_s, first_s))
-            relative_s = times_s[since:] - now_s
-            if len(relative_s) > 3:
-                amplitude[row] = self._height_weights(template, relative_s) @ displacement_percent[since:]
+        now_s = float(times_s[-1])
+        amplitude = self._amplitudes(times_s, displacement_percent)
         known = ~np.isnan(amplitude[:, 0])
         if not known.any():
             return None
         noise = np.hypot(self._noise, _FLOOR_PERCENT)
         if not self._fused_s <= now_s < self._fused_s + _RENEW_S:
-            self._fused = np.stack([self._weights(1 / row**2) for row in noise])
+            self._fused = self._weights(1 / noise**2)
+            self._units = np.sqrt((self._fused * self.patterns).sum(axis=2))
             self._fused_s = now_s
-        weights = self._fused
-        raw = np.einsum("dkr,dr->dk", weights, amplitude) / np.sqrt(np.einsum("dkr,kr->dk", weights, self.patterns))
-        result = Scores(raw / np.maximum(self._spread, 1.0), amplitude, noise, weights)
+        raw = (self._fused @ amplitude[:, :, None])[:, :, 0] / self._units
+        result = Scores(raw / np.maximum(self._spread, 1.0), amplitude, noise, self._fused)
         self._learn(now_s, known, amplitude, raw)
         return result
 
-    def _height_weights(self, template: Template, relative_s: np.ndarray) -> np.ndarray:
-        """`template.weights`, computed anew only when the frames come at other times than the last ones did."""
-        times_s, weights = self._heights.get(template, (np.empty(0), np.empty(0)))
-        if len(times_s) != len(relative_s) or np.abs(times_s - relative_s).max() > _SAME_TIMES_S:
-            weights = template.weights(relative_s)
-            self._heights[template] = relative_s, weights
-        return weights
+    def _amplitudes(self, times_s: np.ndarray, displacement_percent: np.ndarray) -> np.ndarray:
+        """Height of each template in each region (D, 2R); NaN from the first template on that reaches back too far."""
+        amplitude = np.full((len(self.templates), displacement_percent.shape[1]), np.nan)
+        now_s = times_s[-1]
+        reached = np.flatnonzero(now_s - self._spans_s < times_s[0])
+        known = int(reached[0]) if len(reached) else len(self.templates)
+        if known == 0:
+            return amplitude
+        counts = len(times_s) - np.searchsorted(times_s, now_s - self._spans_s[:known])
+        relative_s = times_s[-int(counts.max()) :] - now_s
+        self._renew_heights(counts, relative_s)
+        amplitude[:known] = self._heights @ displacement_percent[-len(relative_s) :]
+        amplitude[:known][counts <= _FEW_FRAMES] = np.nan
+        return amplitude
+
+    def _renew_heights(self, counts: np.ndarray, relative_s: np.ndarray) -> None:
+        """Compute the templates' weights anew if the frames come at other times than the last ones did."""
+        is_same = np.array_equal(counts, self._counts) and len(relative_s) == len(self._times_s)
+        if is_same and np.abs(relative_s - self._times_s).max() <= _SAME_TIMES_S:
+            return
+        self._counts, self._times_s = counts, relative_s
+        self._heights = np.zeros((len(counts), len(relative_s)))
+        for row, count in enumerate(counts.tolist()):
+            if count > _FEW_FRAMES:
+                self._heights[row, -count:] = self.templates[row].weights(relative_s[-count:])
 
     def _weights(self, precision: np.ndarray) -> np.ndarray:
-        """Generalised least squares (K, 2R): independent noise in each region plus errors of registration in all."""
-        weighted = self.patterns * precision
-        rigid = self._rigid * precision
-        inner = np.eye(len(rigid)) / _RIGID_PERCENT**2 + rigid @ self._rigid.T
+        """Generalised least squares (D, K, 2R): independent noise in each region plus errors of registration in all."""
+        weighted = self.patterns * precision[:, None, :]
+        rigid = self._rigid * precision[:, None, :]
+        inner = np.eye(len(self._rigid)) / _RIGID_PERCENT**2 + rigid @ self._rigid.T
         return weighted - (weighted @ self._rigid.T) @ np.linalg.solve(inner, rigid)
 
     def _learn(self, now_s: float, known: np.ndarray, amplitude: np.ndarray, raw: np.ndarray) -> None:
@@ -160,8 +175,8 @@ class FilterBank:
         self._experience_s += step_s
         share = min(1.0, step_s / min(_MEMORY_S, _INITIAL_WEIGHT_S + self._experience_s))
         for running, new in ((self._noise, amplitude), (self._spread, raw)):
-            seen = np.minimum(np.abs(new[known]) * _MEAN_TO_SD, _CLIP * running[known])
-            running[known] += share * (seen - running[known])
+            seen = np.minimum(np.abs(new) * _MEAN_TO_SD, _CLIP * running)
+            running += share * np.where(known[:, None], seen - running, 0.0)
 
 
 def pulse(
