@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,6 +20,9 @@ from app.runtime.capture import captured_frames
 from app.runtime.overlap import steps
 from app.session.folder import safe_name
 from app.session.writer import ModelRecord, SessionWriter
+
+_RATED_FRAMES = 300  # whose median interval is the rate of a recording; one stall does not change it
+_MIN_FPS, _ENOUGH_FPS = 23.0, 25  # films have 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def analyse(
     rows: list[dict[str, Any]] = []
     error: MmnetError | None = None
     last_frame = -1
+    first_ns: list[int] = []
     with Pipeline(pipeline_config) as pipeline, captured_frames(spec, source_config) as capture:
         info = capture.info
         model = ModelRecord.of(recogniser)
@@ -87,6 +92,8 @@ def analyse(
                     writer.add_step(result)
                     on_step(result)
                     last_frame = result.frame.index
+                    if len(first_ns) < _RATED_FRAMES:
+                        first_ns.append(result.frame.timestamp_ns)
                     for candidate in result.decided:
                         if candidate.rejection is not None:
                             continue
@@ -106,7 +113,8 @@ def analyse(
                 writer.close("stopped by the user")
                 raise
             # A recording may warn of itself only at its end.
-            writer.info = info = capture.info
+            notes = _notes(writer, first_ns, pipeline_config)
+            writer.info = info = replace(capture.info, warnings=(*capture.info.warnings, *notes))
             writer.close("" if error is None else str(error))
             write_annotations(folder)
         return Summary(
@@ -122,6 +130,22 @@ def analyse(
             elapsed_s=perf_counter() - started,
             error=error,
         )
+
+
+def _notes(writer: SessionWriter, times_ns: Sequence[int], config: PipelineConfig) -> list[str]:
+    """Why nothing could be found, where that is the recording's fault; `times_ns` are those of its first frames."""
+    notes = []
+    if writer.frame_count and not writer.face_count:
+        notes.append("No face was found in any frame.")
+    # A live source tells its rate when it is opened.
+    if len(times_ns) > 1 and not writer.info.is_live:
+        fps = 1e9 / statistics.median(b - a for a, b in itertools.pairwise(times_ns))
+        if fps < _MIN_FPS:
+            notes.append(
+                f"{fps:.1f} frames a second are too few for most micro-expressions: record at {_ENOUGH_FPS} or more. "
+                f"Frames more than {config.spotter.max_gap_ms:g} ms apart are not even joined."
+            )
+    return notes
 
 
 def session_names(specs: Sequence[str]) -> list[str]:

@@ -17,6 +17,9 @@ _COLUMNS = ("false_alarms_per_min", "f1", "precision", "recall", "false_alarms_p
 def sensitivity_curve(videos: Sequence[Video], min_iou: float = 0.5) -> list[tuple[float, SpottingReport]]:
     """Scores at each sensitivity from that of the analysis upwards: (expected false alarms a minute, scores).
 
+    What the network would have said of the movements that come in is not known: those it would have taken for none
+    count as found, so the curve shows more of them than an analysis at that sensitivity gives.
+
     Raises:
         DataError: the results do not say how sensitive the analysis was.
     """
@@ -62,8 +65,9 @@ def _draw(curve: Sequence[tuple[float, SpottingReport]], path: Path) -> None:
         axes.plot(rates, [float("nan") if value is None else value for value in values], marker="o", label=name)
     axes.set(xscale="log", ylim=(0, 1), xlabel="sensitivity: expected false alarms a minute", ylabel="score")
     axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    axes.minorticks_off()
     alarms = axes.twinx()
     alarms.plot(rates, [report.false_alarms_per_minute for _, report in curve], color="0.5", linestyle="--")
     alarms.set(ylabel="measured false alarms a minute (dashed)", ylim=(0, None))
-    axes.legend(loc="lower right")
+    axes.legend(loc="best")
     figure.savefig(path)

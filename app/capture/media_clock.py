@@ -10,11 +10,13 @@ class MediaClock:
 
     Good timestamps pass unchanged. A repeated, missing or slightly decreasing one is put half a frame interval after
     the frame before it: later good ones then catch up, and no interval is so short that a movement looks sudden.
-    After a jump back of more than a second the rest is moved so that it follows one interval later.
+    After a jump back of more than a second the rest is moved so that it follows one interval later. `jumps` counts
+    those, `repairs` all that did not pass unchanged.
     """
 
     def __init__(self, interval_ns: int) -> None:
         self.repairs = 0
+        self.jumps = 0
         self._interval_ns = max(interval_ns, 2)
         self._zero_ns: int | None = None  # media time of the first frame, moved by every jump
         self._media_ns = 0  # last time that the file gave, from zero
@@ -31,6 +33,7 @@ class MediaClock:
         elif media_ns - self._zero_ns < self._media_ns - JUMP_NS:
             earliest_ns = self._media_ns = self._last_ns + self._interval_ns
             self._zero_ns = media_ns - self._media_ns
+            self.jumps += 1
         else:
             self._media_ns = media_ns - self._zero_ns
             if self._media_ns > self._last_ns:

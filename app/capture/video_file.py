@@ -83,7 +83,10 @@ class VideoFileSource(Resource):
             # A packet that gives no frame takes a number too, so that the frames behind it keep theirs.
             index += decoded is not None or index >= 0
             if decoded is not None:
+                jumps = clock.jumps
                 last_ns = clock.stamp(_media_ns(decoded, self._stream))
+                # Another recording begins here: what happened between the two is not known.
+                lost += clock.jumps > jumps
             if decoded is None or not is_sound:
                 damaged += 1
                 lost += 1
@@ -96,7 +99,7 @@ class VideoFileSource(Resource):
                 delivered += 1
             lost = 0
         else:
-            self._note_end(clock.repairs, last_ns)
+            self._note_end(clock, last_ns)
             self._check_complete(readable, last_ns, damaged)
         if not delivered:
             raise self._span.missed_error(self._name, last_ns)
@@ -252,9 +255,12 @@ class VideoFileSource(Resource):
         image = scaled.to_ndarray()
         return np.ascontiguousarray(image) if self._rotation is None else cv2.rotate(image, self._rotation)
 
-    def _note_end(self, repairs: int, last_ns: int) -> None:
+    def _note_end(self, clock: MediaClock, last_ns: int) -> None:
         notes = []
-        if repairs:
+        if clock.jumps:
+            often = "once" if clock.jumps == 1 else f"{clock.jumps} times"
+            notes.append(f"The clock of {self._name} starts anew {often}: no movement is followed across that.")
+        if repairs := clock.repairs - clock.jumps:
             notes.append(f"{_frames(repairs)} of {self._name} had no time, or one that did not increase: estimated.")
         declared_s = self._declared_duration_s()
         if declared_s is not None and declared_s - last_ns / 1e9 > EARLY_END_S:
