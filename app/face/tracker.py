@@ -27,14 +27,11 @@ _JUMP_INTER_OCULAR = 1.2
 _JUMP_SCALE = 1.6
 _STABLE = np.array(topology.STABLE)
 
-# How protobuf writes a landmark of x, y and z alone: a head, and a tag before each float.
-_POINT = np.dtype(
-    {
-        "names": ["head", "x_tag", "x", "y_tag", "y", "z_tag", "z"],
-        "formats": ["<u2", "u1", "<f4", "u1", "<f4", "u1", "<f4"],
-    }
-)
-_POINT_TAGS = {"head": 0x0F0A, "x_tag": 0x0D, "y_tag": 0x15, "z_tag": 0x1D}
+# How protobuf writes a landmark of x, y and z alone: a head of two bytes, then for each of them a tag and a float.
+_POINT_BYTES = 17
+_TAG_AT = np.array([0, 1, 2, 7, 12])
+_TAGS = np.array([0x0A, 0x0F, 0x0D, 0x15, 0x1D], np.uint8)
+_FLOATS_AT = np.array([3, 4, 5, 6, 8, 9, 10, 11, 13, 14, 15, 16])
 
 Box = tuple[float, float, float, float]  # left, top, width, height in frame pixels
 
@@ -179,7 +176,7 @@ class FaceTracker(Resource):
         """Whether these landmarks cannot belong to the face of the previous frame."""
         if self._previous is None:
             return True
-        moved_px = landmarks_px[_STABLE, :2].mean(axis=0) - self._previous.landmarks_px[_STABLE, :2].mean(axis=0)
+        moved_px = (landmarks_px[_STABLE, :2] - self._previous.landmarks_px[_STABLE, :2]).mean(axis=0)
         scale = geometry.inter_ocular_px(landmarks_px) / (self._previous.inter_ocular_px + 1e-9)
         is_near = math.hypot(*moved_px.tolist()) <= _JUMP_INTER_OCULAR * self._previous.inter_ocular_px
         return not (is_near and 1 / _JUMP_SCALE < scale < _JUMP_SCALE)
@@ -197,9 +194,9 @@ def landmark_points(landmarks: Any) -> np.ndarray:
     Asking each of 478 landmarks for its numbers takes a quarter of a millisecond, in which no other thread runs Python.
     """
     written = landmarks.SerializeToString()
-    if len(written) == len(landmarks.landmark) * _POINT.itemsize:
-        points = np.frombuffer(written, _POINT)
-        if all((points[name] == tag).all() for name, tag in _POINT_TAGS.items()):
-            return np.stack([points["x"], points["y"], points["z"]], axis=1)
+    if len(written) == len(landmarks.landmark) * _POINT_BYTES:
+        points = np.frombuffer(written, np.uint8).reshape(-1, _POINT_BYTES)
+        if (points.take(_TAG_AT, axis=1) == _TAGS).all():
+            return points.take(_FLOATS_AT, axis=1).view("<f4")
     # With more to a landmark, such as its visibility, its length varies.
     return np.array([(point.x, point.y, point.z) for point in landmarks.landmark], np.float32)
