@@ -18,7 +18,8 @@ from app.evidence.magnification import Magnifier
 from app.export.medium import TIME_TOLERANCE_S, blurred, medium_frames
 from app.export.reviewed import Reviewed
 from app.pipeline import Pipeline
-from app.session.records import SessionEvent, SessionFrame
+from app.session.frames import SessionFrame
+from app.session.records import SessionEvent
 
 MARGIN_S = 0.5  # before the onset and after the offset
 SLOWNESS = 4  # a movement of 200 ms takes nearly a second

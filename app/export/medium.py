@@ -14,8 +14,8 @@ from app.config import SourceConfig
 from app.datatypes import Frame
 from app.errors import SessionError, TruncatedSourceError
 from app.session.folder import VIDEO
+from app.session.frames import SessionFrame
 from app.session.reader import Session
-from app.session.records import SessionFrame
 
 _BLUR_BLOCKS = 8  # a face is reduced to so many blocks across: too few to know anybody by
 _BOX_MARGIN = 0.35  # of the box of the landmarks, which ends at the hairline and the chin

@@ -25,15 +25,8 @@ from app.session.folder import (
     VIDEO,
     is_being_written,
 )
-from app.session.records import (
-    SessionCandidate,
-    SessionEvent,
-    SessionFrame,
-    read_candidate,
-    read_event,
-    read_frame,
-    region_columns,
-)
+from app.session.frames import SessionFrame, read_frame, region_columns
+from app.session.records import SessionCandidate, SessionEvent, read_candidate, read_event
 
 _Record = TypeVar("_Record")
 

@@ -1,17 +1,14 @@
-"""The rows of a session's tables as records, and back."""
+"""The rows of events.csv and candidates.csv as records, and back; those of frames.csv are in `frames`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from app import __version__
-from app.datatypes import Candidate, Event, RegionMovement, StepResult
-from app.face.topology import REGION_NAMES
+from app.datatypes import Candidate, Event, RegionMovement
 from app.session.folder import KEY_FRAMES
 
 LOW_FPS_HZ = 25.0  # below it a movement of 80 ms has two frames or fewer
@@ -21,13 +18,6 @@ _OTHER_TIMES = (*(f"{name}_exact_s" for name in KEY_FRAMES), "announced_s", "dec
 CANDIDATE_COLUMNS = (
     *("candidate_id", "face_id", "media_file", *_TIMES, "duration_s", "reason", "measured", "limit", "unit"),
     *("regions", "spot_score", "head_motion", "blink", "fps_effective", "action_units", "movements", *_OTHER_TIMES),
-)
-_REGION_COLUMNS = tuple(f"{name.replace(' ', '_')}_{axis}" for name in REGION_NAMES for axis in "xy")
-_FACE_BOX = ("face_x", "face_y", "face_width", "face_height")
-FRAME_COLUMNS = (
-    *("frame", "face_id", "timestamp", "confidence", "success", "pose_Rx", "pose_Ry", "pose_Rz"),
-    *("motion", "spot_score", "blink", "state", "dropped_before", "head_motion", "quality", "face_count"),
-    *(*_FACE_BOX, "video_frame", *_REGION_COLUMNS),
 )
 _TEXTS = ("subject_id", "media_file", "label", "quality", "source", "review", "coder", "comment")
 _TEXTS += ("model", "model_sha256", "app_version")
@@ -122,31 +112,6 @@ class SessionCandidate:
     decided_s: float | None = None
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class SessionFrame:
-    """One row of frames.csv; what was not measured is None.
-
-    `face_box_px` is x, y, width, height; `displacement_percent` (R, 2) float64: x right, y down of each motion region
-    against the neutral reference; `video_frame` the frame's place in the session's own video.mp4.
-    """
-
-    frame: int
-    timestamp_s: float
-    is_success: bool
-    state: str
-    quality: str
-    dropped_before: int
-    face_id: int | None
-    motion_percent: float | None
-    spot_score: float | None
-    head_motion_percent_s: float | None
-    is_blink: bool
-    face_count: int | None
-    face_box_px: tuple[float, float, float, float] | None
-    video_frame: int | None
-    displacement_percent: np.ndarray | None
-
-
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The first frame and moment of a session's medium: what its frames and seconds count from."""
@@ -218,17 +183,17 @@ def read_event(row: Mapping[str, str]) -> SessionEvent:
     event = SessionEvent(
         event_id=int(row["event_id"]),
         **_read_times(row),
-        face_id=_int(row, "face_id"),
-        confidence=_float(row, "confidence"),
+        face_id=read_int(row, "face_id"),
+        confidence=read_float(row, "confidence"),
         probabilities=probabilities,
         regions=_split(row.get("regions", "")),
-        spot_score=_float(row, "spot_score"),
-        head_motion=_float(row, "head_motion"),
+        spot_score=read_float(row, "spot_score"),
+        head_motion=read_float(row, "head_motion"),
         has_blink=row.get("blink") == "1",
-        fps_effective=_float(row, "fps_effective"),
+        fps_effective=read_float(row, "fps_effective"),
         action_units=_split(row.get("action_units", "")),
         movements=_read_movements(row.get("movements", "")),
-        **{name: _float(row, name) for name in _OTHER_TIMES},
+        **{name: read_float(row, name) for name in _OTHER_TIMES},
         **{name: row.get(name, "") for name in _TEXTS},
     )
     if not event.onset_frame <= event.apex_frame <= event.offset_frame:
@@ -281,89 +246,19 @@ def read_candidate(row: Mapping[str, str]) -> SessionCandidate:
     """A withdrawn candidate from its row. Raises ValueError when a number is none."""
     return SessionCandidate(
         candidate_id=int(row["candidate_id"]),
-        face_id=_int(row, "face_id"),
+        face_id=read_int(row, "face_id"),
         **_read_times(row),
         reason=row["reason"],
-        measured=_float(row, "measured"),
-        limit=_float(row, "limit"),
+        measured=read_float(row, "measured"),
+        limit=read_float(row, "limit"),
         unit=row.get("unit", ""),
         media_file=row.get("media_file", ""),
         regions=_split(row.get("regions", "")),
-        **{name: _float(row, name) for name in ("spot_score", "head_motion", "fps_effective")},
-        **{name: _float(row, name) for name in _OTHER_TIMES},
+        **{name: read_float(row, name) for name in ("spot_score", "head_motion", "fps_effective")},
+        **{name: read_float(row, name) for name in _OTHER_TIMES},
         has_blink=row.get("blink") == "1",
         action_units=_split(row.get("action_units", "")),
         movements=_read_movements(row.get("movements", "")),
-    )
-
-
-def frame_row(result: StepResult, origin: Origin, video_frame: int | None = None) -> dict[str, Any]:
-    """What was learned from one frame as a row of frames.csv; frames without a usable face have success 0."""
-    frame, face, motion = result.frame, result.face, result.motion
-    row: dict[str, Any] = {
-        "frame": frame.index - origin.index,
-        "timestamp": origin.seconds(frame.timestamp_ns),
-        "success": int(motion is not None),
-        "state": result.state.value,
-        "dropped_before": frame.dropped_before,
-        "quality": (result.quality.reason or "ok") if result.quality is not None else "no face",
-    }
-    if video_frame is not None:
-        row["video_frame"] = video_frame
-    if face is not None:
-        left, top = face.landmarks_px[:, :2].min(axis=0)
-        right, bottom = face.landmarks_px[:, :2].max(axis=0)
-        row |= {
-            "face_id": face.face_id,
-            "pose_Rx": round(math.radians(face.pose.pitch_deg), 4),
-            "pose_Ry": round(math.radians(face.pose.yaw_deg), 4),
-            "pose_Rz": round(math.radians(face.pose.roll_deg), 4),
-            "face_count": face.face_count,
-            "face_x": round(float(left), 1),
-            "face_y": round(float(top), 1),
-            "face_width": round(float(right - left), 1),
-            "face_height": round(float(bottom - top), 1),
-        }
-    if motion is not None:
-        row |= {
-            "motion": round(motion.largest_percent, 4),
-            "spot_score": round(motion.strength, 4),
-            "blink": int(motion.is_blink),
-            "head_motion": round(motion.head_speed_percent_s, 2),
-        }
-        row |= dict(zip(_REGION_COLUMNS, np.round(motion.displacement_percent, 3).ravel().tolist(), strict=True))
-    return row
-
-
-def region_columns(header: Iterable[str]) -> tuple[str, ...]:
-    """The columns of a table of frames that hold the motion of regions: x and y of each, in their order."""
-    return tuple(name for name in header if name.endswith(("_x", "_y")) and not name.startswith("face_"))
-
-
-def read_frame(row: Mapping[str, str], regions: Sequence[str]) -> SessionFrame:
-    """A frame from its row. Raises ValueError when a number is none.
-
-    Args:
-        regions: the `region_columns` of the table.
-    """
-    box = [_float(row, name) for name in _FACE_BOX]
-    has_regions = bool(regions) and bool(row[regions[0]])
-    return SessionFrame(
-        frame=int(row["frame"]),
-        timestamp_s=float(row["timestamp"]),
-        is_success=row.get("success") == "1",
-        state=row.get("state", ""),
-        quality=row.get("quality", ""),
-        dropped_before=_int(row, "dropped_before") or 0,
-        face_id=_int(row, "face_id"),
-        motion_percent=_float(row, "motion"),
-        spot_score=_float(row, "spot_score"),
-        head_motion_percent_s=_float(row, "head_motion"),
-        is_blink=row.get("blink") == "1",
-        face_count=_int(row, "face_count"),
-        face_box_px=None if None in box else (box[0], box[1], box[2], box[3]),
-        video_frame=_int(row, "video_frame"),
-        displacement_percent=np.array([row[n] for n in regions], float).reshape(-1, 2) if has_regions else None,
     )
 
 
@@ -410,11 +305,13 @@ def _finite(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 
 
-def _float(row: Mapping[str, str], name: str) -> float | None:
+def read_float(row: Mapping[str, str], name: str) -> float | None:
+    """A number of a row; None when it is missing. Raises ValueError when it is none."""
     text = row.get(name)
     return float(text) if text else None
 
 
-def _int(row: Mapping[str, str], name: str) -> int | None:
+def read_int(row: Mapping[str, str], name: str) -> int | None:
+    """A whole number of a row; None when it is missing. Raises ValueError when it is none."""
     text = row.get(name)
     return int(text) if text else None

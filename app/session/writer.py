@@ -39,15 +39,14 @@ from app.session.folder import (
     sync_folder,
     write_whole,
 )
+from app.session.frames import FRAME_COLUMNS, frame_row
 from app.session.records import (
     CANDIDATE_COLUMNS,
-    FRAME_COLUMNS,
     Origin,
     SessionEvent,
     candidate_row,
     event_columns,
     event_row,
-    frame_row,
     session_candidate,
     session_event,
 )
