@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from app.config import RecognitionConfig
+from app.config import FALSE_ALARMS_PER_MIN, RecognitionConfig, SpotterConfig
 from app.errors import DataError, MmnetError, OutputError
 from app.recognition.classifier import Classifier
 from model.labels import class_protocol
@@ -147,6 +147,14 @@ def _analyse(truth: Path, arguments: argparse.Namespace) -> None:
         raise DataError("Not every video could be analysed; what failed is named above.")
 
 
+def _sensitivity(text: str) -> float:
+    least, largest = FALSE_ALARMS_PER_MIN
+    value = float(text)
+    if not least <= value <= largest:
+        raise argparse.ArgumentTypeError(f"{text} is not in {least}–{largest}")
+    return value
+
+
 def _iou(text: str) -> float:
     value = float(text)
     if not 0 < value <= 1:
@@ -193,7 +201,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     spotting.add_argument("--videos", type=Path, metavar="FOLDER", help="analyse these videos into RESULTS first")
     spotting.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of that analysis")
     spotting.add_argument(
-        "--sensitivity", type=float, default=1.0, metavar="RATE", help="of that analysis, false alarms a minute"
+        "--sensitivity",
+        type=_sensitivity,
+        default=SpotterConfig().false_alarms_per_min,
+        metavar="RATE",
+        help="of that analysis: false alarms a minute (default: %(default)g)",
     )
     spotting.add_argument("--curve", type=Path, metavar="FOLDER", help="scores over sensitivity, as CSV and picture")
     spotting.add_argument("--iou", type=_iou, default=0.5, help="least overlap of a match (default: 0.5)")

@@ -67,7 +67,8 @@ def _draw(curve: Sequence[tuple[float, SpottingReport]], path: Path) -> None:
     axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes.minorticks_off()
     alarms = axes.twinx()
-    alarms.plot(rates, [report.false_alarms_per_minute for _, report in curve], color="0.5", linestyle="--")
-    alarms.set(ylabel="measured false alarms a minute (dashed)", ylim=(0, None))
-    axes.legend(loc="best")
+    measured = [report.false_alarms_per_minute for _, report in curve]
+    alarms.plot(rates, measured, color="0.5", linestyle="--", label="false alarms (right)")
+    alarms.set(ylabel="measured false alarms a minute", ylim=(0, None))
+    figure.legend(loc="outside lower center", ncols=4)
     figure.savefig(path)

@@ -108,6 +108,19 @@ def around_first(frames: Iterator[Frame]) -> Iterator[Frame]:
 END_S = FIRST.offset_frame / 30 + 0.5
 
 
+def test_candidates_know_when_they_were_announced_and_decided() -> None:
+    with Pipeline() as pipeline:
+        results = [pipeline.step(frame) for frame in around_first(demo_frames(end_s=END_S))]
+    announced = [(result.frame.timestamp_ns, found) for result in results for found in result.announced]
+    decided = [(result.frame.timestamp_ns, found) for result in results for found in result.decided]
+    assert announced
+    assert decided
+    assert all(found.announced_ns == time_ns and found.decided_ns is None for time_ns, found in announced)
+    assert all(found.decided_ns == time_ns for time_ns, found in decided)
+    times_ns = {found.candidate_id: time_ns for time_ns, found in announced}
+    assert all(found.announced_ns == times_ns.get(found.candidate_id) for _, found in decided)
+
+
 def test_a_declared_gap_in_a_movement_keeps_its_sides_apart() -> None:
     def with_gap() -> Iterator[Frame]:
         for frame in around_first(demo_frames(end_s=END_S)):

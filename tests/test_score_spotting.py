@@ -140,6 +140,15 @@ def test_videos_of_a_data_set_are_not_named_twice(tmp_path, capsys):
     assert "--videos goes with --truth" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"), [("--sensitivity", "9", "not in 0.25–8.0"), ("--iou", "1.5", "not in 0–1")]
+)
+def test_options_out_of_range(option, value, message, capsys):
+    with pytest.raises(SystemExit):
+        main(["spotting", "r", "--truth", "t.csv", option, value])
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_command_analyses_scores_and_draws(tmp_path, capsys):
     (tmp_path / "clips").mkdir()
