@@ -54,16 +54,16 @@ class SpotterConfig:
     false_alarms_per_min: float = 1.0  # that a quiet face may be expected to give
     warmup_s: float = 0.9
     min_displacement_percent: float = 0.25
-    max_displacement_percent: float = 5.0
+    max_displacement_percent: float = 4.5
     min_duration_ms: float = 60.0
     max_duration_ms: float = 500.0
     duration_tolerance_ms: float = 100.0  # that onset and offset may be off together
     min_explained: float = 0.6  # share of the motion that a pulse explains
-    max_around: float = 1.3  # motion just before or after, as a fraction of the movement
+    max_around: float = 1.6  # motion just before or after, as a fraction of the movement
     max_mouth_before: float = 2.0  # motion of lips and chin before a movement of the mouth, as a multiple of it
-    max_head_speed_percent_s: float = 80.0
+    max_head_speed_percent_s: float = 250.0
     max_eye_drop_percent: float = 18.0  # of the usual eye opening
-    max_gaze_percent: float = 1.8
+    max_gaze_percent: float = 2.5
     max_light_percent: float = 6.0  # of the brightness
     max_gap_ms: float = 250.0  # frames further apart than this are not joined
 

@@ -226,7 +226,7 @@ def test_a_blink_long_before_does_not_matter() -> None:
     ("reason", "unit", "change"),
     [
         ("gaze shift", "7", {"gaze_percent": np.array([4.0, 0.0])}),
-        ("head motion", "12", {"head_speed_percent_s": 200.0}),
+        ("head motion", "12", {"head_speed_percent_s": 400.0}),
         ("light jump", "12", {"brightness": 150.0}),
     ],
 )

@@ -12,21 +12,23 @@ from app.spotting.facts import Facts
 
 # Name → (mean, standard deviation, coefficient), measured; the logit is their sum plus the last number.
 _TERMS: dict[str, tuple[float, float, float]] = {
-    "log score": (1.753, 0.465, -0.198),
-    "coherence": (0.426, 0.253, 1.277),
-    "explained": (0.861, 0.105, 1.258),
-    "before": (0.596, 0.315, -1.213),
-    "after": (0.303, 0.250, 0.247),
-    "duration": (0.664, 0.263, -0.120),
-    "log height": (0.036, 0.586, -0.910),
-    "mouth before": (0.573, 0.928, -0.069),
-    "head": (0.558, 0.402, 0.122),
+    "log score": (1.620, 0.523, 0.109),
+    "coherence": (0.415, 0.263, 0.666),
+    "explained": (0.851, 0.110, 0.966),
+    "before": (0.675, 0.381, -0.689),
+    "after": (0.316, 0.254, -0.066),
+    "duration": (0.709, 0.285, -0.374),
+    "log height": (0.016, 0.638, 0.207),
+    "log height squared": (0.407, 0.458, -0.333),
+    "mouth before": (0.376, 0.585, 0.118),
+    "head": (0.922, 0.933, 0.181),
 }
-_CONSTANT = -2.414
+_CONSTANT = -1.080
 
 
 def terms(facts: Facts) -> dict[str, float]:
     """What the regression looks at."""
+    log_height = math.log(facts.height_percent + 0.05)
     return {
         "log score": math.log(max(facts.score, 1e-3)),
         "coherence": facts.coherence,
@@ -34,7 +36,8 @@ def terms(facts: Facts) -> dict[str, float]:
         "before": min(facts.before, 1.5),
         "after": min(facts.after, 1.5),
         "duration": facts.duration_ms / 500,
-        "log height": math.log(facts.height_percent + 0.05),
+        "log height": log_height,
+        "log height squared": log_height**2,
         "mouth before": min(facts.mouth_percent / (facts.height_percent + 1e-6), 4.0) * facts.is_mouth,
         "head": facts.head_percent_s / 50,
     }

@@ -76,6 +76,11 @@ class Finding:
         along = np.where(here, self.pattern / self.noise_percent, 0.0)
         return float(max(0.0, moved @ along) ** 2 / ((along @ along) * (moved @ moved) + 1e-12))
 
+    def cosine(self, other: Finding) -> float:
+        """Of the angle between two movements in units of their noise: 1 the same, −1 one the way back of the other."""
+        a, b = self.amplitude_percent / self.noise_percent, other.amplitude_percent / other.noise_percent
+        return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
+
     @property
     def power(self) -> np.ndarray:
         """How much each region (R,) carries of the finding; sums to 1."""
@@ -85,9 +90,8 @@ class Finding:
 
 
 def series(history: TimeBuffer[Observation]) -> tuple[np.ndarray, np.ndarray]:
-    """Times from the oldest frame in the buffer (N,) in seconds and displacements (N, 2R)."""
-    origin_ns = history[0].timestamp_ns
-    times_s = np.array([(o.timestamp_ns - origin_ns) / 1e9 for o in history])
+    """Times of the frames in the buffer (N,) in seconds, on the frames' own clock, and displacements (N, 2R)."""
+    times_s = np.array([o.timestamp_ns for o in history]) / 1e9
     return times_s, np.array([o.motion.displacement_percent.ravel() for o in history])
 
 
@@ -102,9 +106,8 @@ def measure(
     history: TimeBuffer[Observation], times_s: np.ndarray, displacement: np.ndarray, found: Finding, fit: PulseFit
 ) -> Facts:
     """Everything that the gates ask of a movement with a fitted pulse; `times_s` and `displacement` as of `series`."""
-    origin_ns = history[0].timestamp_ns
     signal = displacement @ found.weights
-    onset_ns, offset_ns = origin_ns + int(fit.onset_s * 1e9), origin_ns + int(fit.offset_s * 1e9)
+    onset_ns, offset_ns = int(fit.onset_s * 1e9), int(fit.offset_s * 1e9)
     near = [o for o in history if onset_ns - _MARGIN_NS <= o.timestamp_ns <= offset_ns + _MARGIN_NS]
     gaze = np.array([o.motion.gaze_percent for o in near])
     light = np.array([o.motion.brightness for o in near]) + 1.0
