@@ -70,6 +70,13 @@ def test_any_number_of_classes(tmp_path):
         assert classifier.card == ""
 
 
+def test_a_users_own_file_may_have_the_name_of_one_that_came_with_the_program(weights_folder, tmp_path):
+    own = networks.write_network(tmp_path / "tiny.onnx", ("a", "b"), changes={"training_data": "my own"})
+    with Classifier(_cpu(own), weights_folder) as classifier:
+        assert (classifier.class_names, classifier.model_path) == (("a", "b"), own)
+        assert (classifier.metadata["training_data"], classifier.card) == ("my own", "")
+
+
 @pytest.mark.parametrize("crop", [GREY[:200], GREY[:, :, 0], GREY.astype(np.float32)])
 def test_a_wrong_crop_is_a_bug_of_the_caller(network_path, crop):
     with Classifier(_cpu(network_path)) as classifier, pytest.raises(ValueError, match="a crop is"):

@@ -47,13 +47,23 @@ def test_a_users_own_file_needs_no_manifest(weights_folder, tmp_path):
         assert model.sha256 == hashlib.sha256(own.read_bytes()).hexdigest()
 
 
-def test_a_file_called_like_a_known_one_must_be_that_one(weights_folder, tmp_path):
-    same = tmp_path / "tiny.onnx"
-    same.write_bytes((weights_folder / "tiny.onnx").read_bytes())
-    assert manifest.read_model(same, weights_folder).name == "tiny"
-    networks.write_network(same, ("a", "b"), changes={"protocol": "a text so long that the file is longer too"})
-    with pytest.raises(ModelError, match="SHA-256"):
-        manifest.read_model(same, weights_folder)
+def test_a_file_called_like_a_known_one_but_elsewhere_is_the_users(weights_folder, tmp_path):
+    own = networks.write_network(tmp_path / "tiny.onnx", ("a", "b"))
+    for named in (own, str(own)):
+        model = manifest.read_model(named, weights_folder)
+        assert (model.name, model.path, model.entry) == ("tiny", own, None)
+        assert model.sha256 == hashlib.sha256(own.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["weights/tiny.onnx", "tmp/../weights/tiny.onnx", "link.onnx"])
+def test_a_path_to_a_known_file_is_that_file_and_is_checked(weights_folder, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(weights_folder.parent)
+    (weights_folder.parent / "tmp").mkdir()
+    (weights_folder.parent / "link.onnx").symlink_to(weights_folder / "tiny.onnx")
+    assert manifest.read_model(name, weights_folder).entry.name == "tiny"
+    networks.write_network(weights_folder / "tiny.onnx", ("a", "b"), changes={"protocol": "longer than it was" * 9})
+    with pytest.raises(ModelError, match=r"not the one that the manifest calls 'tiny': its SHA-256 is .* Reinstall"):
+        manifest.read_model(name, weights_folder)
 
 
 def test_missing_truncated_and_changed_files_are_told_apart(weights_folder):

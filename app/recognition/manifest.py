@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -32,7 +33,7 @@ class ManifestEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A network's file as read and checked. `entry` is None for a user's own file."""
+    """A network's file as read; that of a manifest was checked. `entry` is None for a user's own file."""
 
     name: str
     path: Path
@@ -79,8 +80,9 @@ def default_entry(folder: Path | None = None) -> ManifestEntry | None:
 def read_model(model: Path | str | None, folder: Path | None = None) -> ModelFile | None:
     """Read the network that `model` means: a name in the manifest, a file, or None for the default.
 
-    A file whose name is in the manifest must be that very file. Returns None when no model is named and there are
-    no weights. Raises ModelError when the file is missing, truncated or has another SHA-256 than the manifest says.
+    A path is the user's own file, whatever it is called, unless it leads to a file of the manifest. Returns None when
+    no model is named and there are no weights. Raises ModelError when the file is missing, or when a file of the
+    manifest is truncated or has another SHA-256 than it says.
     """
     entries = read_manifest(folder)
     if model is None:
@@ -93,7 +95,8 @@ def read_model(model: Path | str | None, folder: Path | None = None) -> ModelFil
     if not path.exists() and path.suffix == "" and len(path.parts) == 1:
         names = ", ".join(entry.name for entry in entries) or "none"
         raise ModelError(f"There is no model called {str(model)!r}. Known models: {names}. A file needs its full name.")
-    return _read(path, next((entry for entry in entries if entry.path.name == path.name), None))
+    place = os.path.realpath(path)
+    return _read(path, next((entry for entry in entries if os.path.realpath(entry.path) == place), None))
 
 
 def _entry(record: dict, folder: Path) -> ManifestEntry:
