@@ -14,7 +14,8 @@ from widgets import array_of, dressed_and_tidy  # noqa: F401 — the fixture
 
 from app.datatypes import Event
 from app.ui import theme
-from app.ui.timeline import EVENTS, LANES, WITHDRAWN, Timeline
+from app.ui.timeline import Timeline
+from app.ui.timeline_lanes import EVENTS, LANES, WITHDRAWN
 
 ORIGIN_NS = 7_000_000_000
 MS = 1_000_000
@@ -238,7 +239,7 @@ def test_an_hour_is_drawn_with_few_points(timeline):
     timeline.set_extent(ORIGIN_NS, ORIGIN_NS + hour_ns, is_live=False)
     batch = [point(index, brow=3.0 if index == 54_321 else 0.2) for index in range(108_000)]
     timeline.add_motion(batch)
-    times, values = timeline._curves["Brows"].getData()
+    times, values = timeline._motion.curves["Brows"].getData()
     assert len(times) < 2 * 1000
     assert times[np.nanargmax(values)] == pytest.approx(54_321 / 30, abs=4)
     timeline.add_motion([])

@@ -14,20 +14,15 @@ from app.datatypes import Candidate, Event
 from app.runtime.records import MotionPoint
 from app.ui import theme
 from app.ui.layouts import column
+from app.ui.timeline_lanes import EVENTS, LANES, WITHDRAWN, MotionLanes, bottom_of
 from app.ui.timeline_spans import KEY_FRAMES, Span, SpanLane
-from app.ui.timeline_track import CURVES, HEAD, MotionTrack
+from app.ui.timeline_track import MotionTrack
 from app.ui.timeline_view import ClockAxis, TimeView
-from app.ui.words import clock
 
-EVENTS, BLINKS, WITHDRAWN = "Events", "Blinks", "Withdrawn"
-LANES = (EVENTS, *CURVES, BLINKS, WITHDRAWN)  # from the top down
 LIVE_SPAN_S = 15.0
 _FIRST_SPAN_S = 60.0  # of a recording that tells no length
-_FULL_PERCENT = 2.5  # a movement that fills its lane: few micro-expressions are larger
-_FILL = 0.86  # of a lane's height
 _REACH_PX = 6.0
 _LABEL_PX = 48.0
-_PX_PER_POINT = 2  # of the curves: finer cannot be seen, and an hour is painted as quickly as a minute
 _MIN_SPAN_S = 0.2
 
 
@@ -53,8 +48,7 @@ class Timeline(QWidget):
     ) -> None:
         super().__init__(parent)
         self.track = MotionTrack()
-        self._max_head_speed_percent_s = max_head_speed_percent_s
-        self._threshold_percent = min_displacement_percent
+        self._motion = MotionLanes(self.track, max_head_speed_percent_s, min_displacement_percent)
         self._extent: tuple[int, int | None, bool] | None = None
         self._origin_ns: int | None = None
         self._end_s = 0.0
@@ -198,19 +192,7 @@ class Timeline(QWidget):
 
     def _draw(self) -> None:
         left, right = self.view.viewRange()[0]
-        stretch = self.track.stretch(left, right, self._origin_ns or 0, int(self.view.width() / _PX_PER_POINT))
-        for row, (name, curve) in enumerate(self._curves.items()):
-            full = self._max_head_speed_percent_s if name == HEAD else _FULL_PERCENT
-            bottom = _bottom(name)
-            curve.setData(stretch.times_s, bottom + _FILL * np.minimum(stretch.values[row] / full, 1.0))
-        blinks = self.track.blinks_s(left, right, self._origin_ns or 0)
-        bottom = _bottom(BLINKS)
-        self._blinks.setOpts(
-            x0=[start for start, _ in blinks],
-            x1=[max(end, start + 2 * self._second_per_px()) for start, end in blinks],
-            y0=[bottom + 0.2] * len(blinks),
-            y1=[bottom + 0.8] * len(blinks),
-        )
+        self._motion.draw(left, right, self.view.width(), self._origin_ns or 0)
         self._place_labels()
 
     def _second_per_px(self) -> float:
@@ -276,18 +258,9 @@ class Timeline(QWidget):
         reach_s = _REACH_PX * self._second_per_px()
         span = self.events.at(place.x(), place.y(), reach_s) or self.withdrawn.at(place.x(), place.y(), reach_s)
         text = span.text if span is not None else ""
-        if not text and (lane := _lane_at(place.y())) in CURVES:
-            text = self._value_text(lane, place.x())
+        if not text:
+            text = self._motion.value_text(place.x(), place.y(), self._second_per_px(), self._origin_ns or 0)
         QToolTip.showText(on_screen, text, self.plot)
-
-    def _value_text(self, lane: str, x_s: float) -> str:
-        spare = self._second_per_px()
-        stretch = self.track.stretch(x_s - spare, x_s + spare, self._origin_ns or 0, 1)
-        values = stretch.values[CURVES.index(lane)]
-        if not np.isfinite(values).any():
-            return f"{lane}: not measured here"
-        unit = "% of the eye distance a second" if lane == HEAD else "% of the eye distance"
-        return f"{lane}, {clock(x_s)}: {np.nanmax(values):.2f} {unit}"
 
     def _panned(self) -> None:
         self._follow(False)
@@ -318,22 +291,12 @@ class Timeline(QWidget):
         self.plot.setMinimumHeight(120)
         self.view.setYRange(-0.05, len(LANES) + 0.05, padding=0)
         axis = self.plot.getAxis("left")
-        axis.setTicks([[(_bottom(name) + 0.5, name) for name in LANES]])
+        axis.setTicks([[(bottom_of(name) + 0.5, name) for name in LANES]])
         axis.setStyle(tickLength=0)
         axis.setWidth(92)
         self.plot.showGrid(x=True, alpha=0.12)
-        self._curves = {
-            name: pg.PlotCurveItem(connect="finite", fillLevel=_bottom(name), antialias=True) for name in CURVES
-        }
-        self._lines = [pg.InfiniteLine(_bottom(name), angle=0) for name in LANES]
-        self._thresholds = [
-            pg.InfiniteLine(_bottom(name) + _FILL * self._threshold_percent / _FULL_PERCENT, angle=0)
-            for name in CURVES
-            if name != HEAD
-        ]
-        self._blinks = pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[])
-        self.events = SpanLane(_bottom(EVENTS) + 0.14, _bottom(EVENTS) + 0.86)
-        self.withdrawn = SpanLane(_bottom(WITHDRAWN) + 0.14, _bottom(WITHDRAWN) + 0.86)
+        self.events = SpanLane(bottom_of(EVENTS) + 0.14, bottom_of(EVENTS) + 0.86)
+        self.withdrawn = SpanLane(bottom_of(WITHDRAWN) + 0.14, bottom_of(WITHDRAWN) + 0.86)
         self._ahead = pg.LinearRegionItem(movable=False)
         self._range = pg.LinearRegionItem(movable=False)
         self._head = pg.InfiniteLine(0.0, angle=90)
@@ -342,9 +305,9 @@ class Timeline(QWidget):
         }
         layers: list[tuple[Iterable[pg.GraphicsObject], int]] = [
             ([self._ahead, self._range], -20),
-            (self._lines, -10),
-            (self._thresholds, -9),
-            ([*self._curves.values(), self._blinks], 0),
+            (self._motion.lines, -10),
+            (self._motion.thresholds, -9),
+            ([*self._motion.curves.values(), self._motion.blinks], 0),
             ([self.events, self.withdrawn], 5),
             (self._handles.values(), 8),
             ([self._head], 10),
@@ -373,16 +336,7 @@ class Timeline(QWidget):
             axis = self.plot.getAxis(side)
             axis.setPen(colours.line)
             axis.setTextPen(colours.muted)
-        for name, curve in self._curves.items():
-            colour = QColor(colours.head if name == HEAD else colours.accent)
-            curve.setPen(pg.mkPen(colour, width=1))
-            colour.setAlpha(60)
-            curve.setBrush(colour)
-        for line in self._lines:
-            line.setPen(pg.mkPen(colours.line, width=1))
-        for line in self._thresholds:
-            line.setPen(pg.mkPen(colours.muted, width=1, style=Qt.PenStyle.DotLine))
-        self._blinks.setOpts(brush=colours.warning, pen=pg.mkPen(None))
+        self._motion.dress()
         self._head.setPen(pg.mkPen(colours.alarm, width=1.5))
         for handle in self._handles.values():
             handle.setPen(pg.mkPen(colours.text, width=1, style=Qt.PenStyle.DashLine))
@@ -394,12 +348,3 @@ class Timeline(QWidget):
             region.setBrush(fill)
             for line in region.lines:
                 line.setPen(pg.mkPen(None) if region is self._ahead else pg.mkPen(colour))
-
-
-def _bottom(lane: str) -> float:
-    return float(len(LANES) - 1 - LANES.index(lane))
-
-
-def _lane_at(y: float) -> str | None:
-    position = len(LANES) - 1 - int(np.floor(y))
-    return LANES[position] if 0 <= position < len(LANES) else None
