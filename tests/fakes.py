@@ -127,9 +127,9 @@ class FakePipeline(_Closable):
 
 
 class FakeRecogniser(_Closable):
-    """Always the same answer; `has_model` False gives events without a class."""
+    """Always the same answer, after `takes_s`; `has_model` False gives events without a class."""
 
-    def __init__(self, *, has_model=True, note="", fails=None):
+    def __init__(self, *, has_model=True, note="", fails=None, takes_s=0.0):
         super().__init__()
         self.built_on = threading.current_thread().name
         network = SimpleNamespace(
@@ -143,9 +143,10 @@ class FakeRecogniser(_Closable):
         )
         self.classifier = network if has_model else None
         self.status = "fake on CPU" if has_model else "spotting only: no model is installed"
-        self._fails = fails
+        self._fails, self._takes_s = fails, takes_s
 
     def recognise(self, candidate: Candidate) -> Prediction | None:
+        time.sleep(self._takes_s)
         if self._fails:
             raise self._fails
         return prediction() if self.classifier else None

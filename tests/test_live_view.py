@@ -245,6 +245,13 @@ class TestFigures:
         pattern = r"latency \d+ · on screen \d+ ms"
         qtbot.waitUntil(lambda: bool(re.fullmatch(pattern, view.status.text("latency"))), timeout=5000)
 
+    def test_how_late_an_event_is(self, qtbot, tmp_path):
+        view, *_ = open_window(qtbot, tmp_path, source=LIVE, pipeline={"decides": {20: ""}})
+        qtbot.waitUntil(lambda: bool(re.search(r" · event \d+ ms$", view.status.text("latency"))), timeout=5000)
+        tip = view.status._fields["latency"].toolTip()
+        assert "from the offset of a movement to its event" in tip
+        assert re.search(r"\nevent: 95 % within \d+ ms$", tip)
+
     def test_the_model_card(self, qtbot, tmp_path):
         view, *_ = open_window(qtbot, tmp_path, source=LIVE)
         qtbot.waitUntil(lambda: view.workspace.recognition is not None, timeout=4000)

@@ -12,9 +12,8 @@ from fakes import FakeSource, face, fake_runs
 
 from app.config import SourceConfig
 from app.datatypes import SpotState
-from app.errors import CameraError, ModelError, SourceError, TruncatedSourceError
+from app.errors import CameraError, ModelError, TruncatedSourceError
 from app.runtime import capture
-from app.runtime.capture import Capture
 from app.runtime.records import RunState
 from app.runtime.track import NOT_ANALYSED
 from app.runtime.workers import on_uncaught
@@ -261,51 +260,21 @@ def test_figures_of_a_live_run():
         assert run.analysis.recognition.provider == "CPUExecutionProvider"
 
 
-class TestCapture:
-    """Without an analysis: what the commands use."""
+def test_how_late_an_event_of_a_live_source_is():
+    source = {"count": 30, "fps": 100, "is_live": True}
+    with Run(source=source, pipeline={"decides": {9: ""}}, recogniser={"takes_s": 0.2}) as run:
+        run.wait_until_ended()
+        waited_ms = (time.perf_counter_ns() - run.analysis.events.take_all()[0].candidate.offset_ns) / 1e6
+        latency = run.analysis.figures().event_latency_ms
+        assert 200 <= latency.p50_ms == latency.p95_ms < waited_ms
 
-    def test_info_counts_and_all_frames(self):
-        with Capture("fake", SourceConfig(), opener=lambda *_: FakeSource(count=50)) as capture:
-            assert capture.info.frame_count == 50
-            assert [f.index for f in capture] == list(range(50))
-            assert (capture.captured, capture.dropped) == (50, 0)
 
-    def test_a_slow_reader_of_a_live_source_gets_declared_gaps(self):
-        opener = FakeSource(count=300, fps=300, is_live=True)
-        with Capture("fake", SourceConfig(), opener=lambda *_: opener) as capture:
-            frames = []
-            for frame in capture:
-                frames.append(frame)
-                age_s = (time.monotonic_ns() - frame.timestamp_ns) / 1e9
-                assert age_s < 0.7 or not capture.is_alive
-                time.sleep(0.02)
-        assert len(frames) + capture.dropped == capture.captured == 300
-        assert sum(f.dropped_before for f in frames) == capture.dropped > 0
-
-    def test_errors_arrive_where_the_frames_are_read(self):
-        error = TruncatedSourceError("ended early")
-        frames = []
-        with (
-            Capture("fake", SourceConfig(), opener=lambda *_: FakeSource(fails_at=5, error=error)) as capture,
-            pytest.raises(TruncatedSourceError, match="ended early"),
-        ):
-            frames.extend(frame.index for frame in capture)
-        assert capture.captured == 5
-
-    def test_info_raises_what_kept_the_source_from_opening(self):
-        def refuse(spec, config):
-            raise SourceError("no such file: x.mp4")
-
-        with (
-            Capture("x.mp4", SourceConfig(), opener=refuse) as capture,
-            pytest.raises(SourceError, match="no such file"),
-        ):
-            _ = capture.info
-
-    def test_leaving_early_stops_the_thread(self):
-        with Capture("fake", SourceConfig(), opener=lambda *_: FakeSource(count=10_000)) as capture:
-            assert next(iter(capture)).index == 0
-        assert not capture.is_alive
+@pytest.mark.parametrize(("is_live", "gate"), [(True, "blink"), (False, "")])
+def test_neither_withdrawn_candidates_nor_events_of_recordings_are_late(is_live, gate):
+    with Run(source={"count": 20, "fps": 100, "is_live": is_live}, pipeline={"decides": {9: gate}}) as run:
+        run.wait_until_ended()
+        assert len(run.analysis.events.take_all() + run.analysis.rejected.take_all()) == 1
+        assert run.analysis.figures().event_latency_ms is None
 
 
 def test_wishes_reach_the_pipeline_between_two_frames():

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.datatypes import SpotState
 from app.runtime.metrics import Percentiles
+
+if TYPE_CHECKING:
+    from app.pipeline import Recogniser
 
 
 class RunState(StrEnum):
@@ -66,6 +70,22 @@ class RecognitionStatus:
     card: str = ""
     training_data: str = ""
 
+    @classmethod
+    def of(cls, recogniser: Recogniser | None) -> RecognitionStatus:
+        """That of a recogniser; of None where it could not be built."""
+        if recogniser is None:
+            return cls("", "", "spotting only: the network could not be loaded")
+        if recogniser.classifier is None:
+            return cls("", "", recogniser.status)
+        network = recogniser.classifier
+        return cls(
+            network.provider,
+            network.model_name,
+            network.provider_note,
+            network.card,
+            network.metadata.get("training_data", ""),
+        )
+
     @property
     def has_fallen_back(self) -> bool:
         """Whether the CPU is used because the GPU could not be."""
@@ -81,13 +101,15 @@ class RecognitionStatus:
 class Figures:
     """Speed and losses of a run since its analysis was ready.
 
-    `latency_ms` (live sources): from the grab of a frame to its result.
+    `latency_ms` (live sources): from the grab of a frame to its result. `event_latency_ms` (live sources): from the
+    offset of a movement until it is an event, of the last 50 events; None before the first.
     """
 
     captured_fps: float
     analysed_fps: float
     stage_ms: dict[str, Percentiles]
     latency_ms: Percentiles | None
+    event_latency_ms: Percentiles | None
     dropped: int
     queued: int
     silence_s: float

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mmnet.runtime")
 
 _SAVING_S = 5.0
+_EVENTS = 50  # that the latency of events is taken from
 
 
 def _build_pipeline(config: PipelineConfig) -> Pipeline:
@@ -110,6 +111,7 @@ class LiveAnalysis:
         self._dropped_before = 0  # while the libraries were loaded
         self._analysed = RateMeter()
         self._stages, self._latency = LatencyWindow(), LatencyWindow()
+        self._event_latency = LatencyWindow(_EVENTS)
         self._threads = [
             threading.Thread(target=self._analyse, name="analysis", daemon=True),
             threading.Thread(target=self._recognise, name="recognition", daemon=True),
@@ -217,6 +219,7 @@ class LiveAnalysis:
             analysed_fps=self._analysed.rate_hz(),
             stage_ms=self._stages.percentiles(),
             latency_ms=self._latency.percentiles().get("latency"),
+            event_latency_ms=self._event_latency.percentiles().get("event"),
             dropped=self._capture.dropped - self._dropped_before,
             queued=self._capture.queue.depth,
             silence_s=self._capture.silence_s,
@@ -302,7 +305,7 @@ class LiveAnalysis:
                 from app.pipeline import judge
             with self._reporting("recognition"):
                 recogniser = stack.enter_context(self._build_recogniser(self._config.recognition))
-            self.recognition = _status_of(recogniser)
+            self.recognition = RecognitionStatus.of(recogniser)
             self.model = _model_record(recogniser, self.recognition)
             event_count = 0
             for candidate in iter(self._candidates.get, None):
@@ -325,6 +328,8 @@ class LiveAnalysis:
                 event_count += 1
                 # A network that fails leaves spotting working: the event is kept, without a class.
                 event = Event(event_count, candidate, prediction)
+                if self.info and self.info.is_live:
+                    self._event_latency.add({"event": (time.perf_counter_ns() - candidate.offset_ns) / 1e6})
                 self.events.put(event)
                 if self.recording is not None:
                     self.recording.add_event(event)
@@ -365,21 +370,6 @@ class LiveAnalysis:
         except Exception as error:
             logger.exception("the %s thread failed", thread)
             self.faults.put(Fault(thread, error))
-
-
-def _status_of(recogniser: Recogniser | None) -> RecognitionStatus:
-    if recogniser is None:
-        return RecognitionStatus("", "", "spotting only: the network could not be loaded")
-    if recogniser.classifier is None:
-        return RecognitionStatus("", "", recogniser.status)
-    network = recogniser.classifier
-    return RecognitionStatus(
-        network.provider,
-        network.model_name,
-        network.provider_note,
-        network.card,
-        network.metadata.get("training_data", ""),
-    )
 
 
 def _model_record(recogniser: Recogniser | None, status: RecognitionStatus) -> ModelRecord:

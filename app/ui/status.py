@@ -15,7 +15,10 @@ _LEFT = {
     "stages": "Milliseconds a frame in each stage, median",
     "losses": "Frames lost: they arrived while the analysis was behind, or the source lost them",
     "queue": "Frames waiting for analysis",
-    "latency": "From the grab of a frame to its result, and until it is on the screen; median",
+    "latency": (
+        "From the grab of a frame to its result, and until it is on the screen; "
+        "from the offset of a movement to its event; median"
+    ),
 }
 _RIGHT = {
     "window": "Longest time that the window kept the user waiting, in the last ten seconds",
@@ -78,6 +81,9 @@ class StatusFigures(QStatusBar):
             if self._screen:
                 words += f" · on screen {self._screen.p50_ms:.0f}"
                 tip += f"\non screen: 95 % within {self._screen.p95_ms:.0f} ms"
+            if events := figures.event_latency_ms:
+                words += f" · event {events.p50_ms:.0f}"
+                tip += f"\nevent: 95 % within {events.p95_ms:.0f} ms"
         self._set("latency", f"{words} ms" if words else "")
         self._fields["latency"].setToolTip(f"{_LEFT['latency']}\n{tip}")
         longest_ms, usual_ms = self._meter.percentile_ms(100), self._meter.percentile_ms(99)
