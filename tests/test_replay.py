@@ -104,6 +104,15 @@ class TestSteps:
         press(qtbot, view, Qt.Key.Key_P)
         assert view.workspace.selected is third
 
+    def test_a_narrow_panel_widens_for_the_evidence(self, qtbot, opened):
+        view = opened()
+        evidence = view.page.evidence
+        qtbot.waitUntil(lambda: evidence.width() > 400, timeout=3000)  # the first layout is settled
+        view.page.resizeDocks([view.page.panels["Events"]], [320], Qt.Orientation.Horizontal)
+        qtbot.waitUntil(lambda: evidence.width() < 340, timeout=3000)
+        press(qtbot, view, Qt.Key.Key_N)
+        qtbot.waitUntil(lambda: 340 < evidence.widget().width() <= evidence.viewport().width(), timeout=3000)
+
     def test_the_timeline_moves_the_picture(self, qtbot, opened):
         view = opened()
         view.page.timeline.seek_wanted.emit(2_000_000_000)

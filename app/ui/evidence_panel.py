@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -85,6 +85,11 @@ class EvidencePanel(QScrollArea):
         assert body is not None
         assert bar is not None
         return QSize(body.minimumSizeHint().width() + bar.sizeHint().width() + 4, 160)
+
+    def viewportEvent(self, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()  # a scroll area does not pass on that its content needs more room
+        return super().viewportEvent(event)
 
     # What is shown
 
