@@ -126,7 +126,8 @@ def test_a_declared_gap_in_a_movement_keeps_its_sides_apart() -> None:
         for frame in around_first(demo_frames(end_s=END_S)):
             yield replace(frame, dropped_before=3) if frame.index == FIRST.apex_frame + 4 else frame
 
-    assert [c.apex.frame_index for c in run(around_first(demo_frames(end_s=END_S))).accepted] == [FIRST.apex_frame]
+    (found,) = run(around_first(demo_frames(end_s=END_S))).accepted
+    assert abs(found.apex.frame_index - FIRST.apex_frame) <= 1
     outcome = run(with_gap())
     assert outcome.accepted == []
     assert outcome.decided[-1].rejected_because == "interrupted"

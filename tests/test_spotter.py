@@ -298,8 +298,9 @@ def test_fewer_false_alarms_ask_for_better_odds() -> None:
 
 def test_sensitivity_decides_on_what_is_not_clear() -> None:
     facts = Facts(
-        score=6.0, height_percent=0.8, duration_ms=300.0, explained=0.85, coherence=0.4, before=0.5, after=0.3,
-        eye_drop=0.0, gaze_percent=0.3, head_percent_s=10.0, light_percent=1.0, mouth_percent=0.5, is_mouth=False,
+        score=6.0, height_percent=0.8, duration_ms=300.0, explained=0.85, coherence=0.4, face_coherence=0.3,
+        before=0.5, after=0.3, eye_drop=0.0, gaze_percent=0.3, head_percent_s=10.0, light_percent=1.0,
+        mouth_percent=0.5, is_mouth=False,
     )  # fmt: skip
     assert first_rejection(facts, least_log_odds(8.0), SpotterConfig()) is None
     rejection = first_rejection(facts, least_log_odds(0.25), SpotterConfig())

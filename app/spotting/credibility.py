@@ -12,18 +12,19 @@ from app.spotting.facts import Facts
 
 # Name → (mean, standard deviation, coefficient), measured; the logit is their sum plus the last number.
 _TERMS: dict[str, tuple[float, float, float]] = {
-    "log score": (1.620, 0.523, 0.109),
-    "coherence": (0.415, 0.263, 0.666),
-    "explained": (0.851, 0.110, 0.966),
-    "before": (0.675, 0.381, -0.689),
-    "after": (0.316, 0.254, -0.066),
-    "duration": (0.709, 0.285, -0.374),
-    "log height": (0.016, 0.638, 0.207),
-    "log height squared": (0.407, 0.458, -0.333),
-    "mouth before": (0.376, 0.585, 0.118),
-    "head": (0.922, 0.933, 0.181),
+    "log score": (1.579, 0.523, -0.157),
+    "coherence": (0.382, 0.234, 0.136),
+    "coherence of the face": (0.263, 0.210, 0.722),
+    "explained": (0.858, 0.106, 0.910),
+    "before": (0.678, 0.387, -0.813),
+    "after": (0.266, 0.253, -0.059),
+    "duration": (0.705, 0.275, -0.241),
+    "log height": (-0.062, 0.623, 0.048),
+    "log height squared": (0.392, 0.450, -0.424),
+    "mouth before": (0.360, 0.581, 0.011),
+    "head": (0.619, 0.629, 0.131),
 }
-_CONSTANT = -1.080
+_CONSTANT = -1.527
 
 
 def terms(facts: Facts) -> dict[str, float]:
@@ -32,6 +33,7 @@ def terms(facts: Facts) -> dict[str, float]:
     return {
         "log score": math.log(max(facts.score, 1e-3)),
         "coherence": facts.coherence,
+        "coherence of the face": facts.face_coherence,
         "explained": facts.explained,
         "before": min(facts.before, 1.5),
         "after": min(facts.after, 1.5),

@@ -16,7 +16,8 @@ class Facts:
     height_percent: float
     duration_ms: float
     explained: float  # share of the motion that a pulse explains
-    coherence: float  # share of what moved in the whole face that goes along one action unit
+    coherence: float  # share of what moved in that half of the face that goes along one action unit
+    face_coherence: float  # the same of the whole face, lids included
     before: float
     after: float
     eye_drop: float  # how far the lids came down, fraction of their usual opening

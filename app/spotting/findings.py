@@ -16,6 +16,9 @@ from app.spotting.pulses import FilterBank, PulseFit, Scores
 
 _AROUND_S = 0.5  # what came before a movement is looked at this far back
 _MARGIN_NS = 60_000_000  # blinks, glances and jumps of light this close count as simultaneous
+_SAMPLE_S = (
+    0.025  # extremes are read from means over about this, or a high frame rate would make noise look like motion
+)
 _MAX_CROPS = 40  # of one candidate: 6 MB
 _MOVED_SHARE = 0.35  # of the strongest region's signal-to-noise ratio
 _MOVED_NOISE = 2.0
@@ -71,7 +74,14 @@ class Finding:
     def coherence(self) -> float:
         """Share of what moved in the same half of the face, lids left out, that goes along the pattern; 0–1."""
         is_lower = is_lower_face(self.pattern.reshape(-1, 2))
-        here = (~(_IN_UPPER if is_lower else _IN_MOUTH | _IN_LIDS)).repeat(2)
+        return self._coherence((~(_IN_UPPER if is_lower else _IN_MOUTH | _IN_LIDS)).repeat(2))
+
+    @property
+    def face_coherence(self) -> float:
+        """Share of what moved in the whole face that goes along the pattern; 0–1."""
+        return self._coherence(np.ones(len(self.pattern), bool))
+
+    def _coherence(self, here: np.ndarray) -> float:
         moved = np.where(here, self.amplitude_percent / self.noise_percent, 0.0)
         along = np.where(here, self.pattern / self.noise_percent, 0.0)
         return float(max(0.0, moved @ along) ** 2 / ((along @ along) * (moved @ moved) + 1e-12))
@@ -109,11 +119,12 @@ def measure(
     signal = displacement @ found.weights
     onset_ns, offset_ns = int(fit.onset_s * 1e9), int(fit.offset_s * 1e9)
     near = [o for o in history if onset_ns - _MARGIN_NS <= o.timestamp_ns <= offset_ns + _MARGIN_NS]
-    gaze = np.array([o.motion.gaze_percent for o in near])
-    light = np.array([o.motion.brightness for o in near]) + 1.0
-    before = (times_s >= fit.onset_s - _AROUND_S) & (times_s <= fit.onset_s)
-    after = times_s >= fit.offset_s
-    mouth = np.array([o.motion.displacement_percent[_LIPS_AND_CHIN] for o in history])[before]
+    count = max(1, round(_SAMPLE_S * (len(times_s) - 1) / (times_s[-1] - times_s[0])))
+    gaze = _means(np.array([o.motion.gaze_percent for o in near]), count)
+    light = _means(np.array([o.motion.brightness for o in near]), count) + 1.0
+    is_before = (times_s >= fit.onset_s - _AROUND_S) & (times_s <= fit.onset_s)
+    before, after = _means(signal[is_before], count), _means(signal[times_s >= fit.offset_s], count)
+    mouth = _means(np.array([o.motion.displacement_percent[_LIPS_AND_CHIN] for o in history])[is_before], count)
     power = found.power
     height_or_floor = max(fit.height, 1e-6)
     height = fit.height * float(np.linalg.norm(found.amplitude_percent.reshape(-1, 2), axis=1)[int(np.argmax(power))])
@@ -123,8 +134,9 @@ def measure(
         duration_ms=(fit.offset_s - fit.onset_s) * 1e3,
         explained=fit.explained,
         coherence=found.coherence,
-        before=float(np.ptp(signal[before])) / height_or_floor if before.any() else 0.0,
-        after=float(np.ptp(signal[after])) / height_or_floor if after.any() else 0.0,
+        face_coherence=found.face_coherence,
+        before=float(np.ptp(before)) / height_or_floor if len(before) else 0.0,
+        after=float(np.ptp(after)) / height_or_floor if len(after) else 0.0,
         eye_drop=eye_drop(history, onset_ns - _MARGIN_NS, offset_ns + _MARGIN_NS),
         gaze_percent=float(np.linalg.norm(np.ptp(gaze, axis=0))),
         head_percent_s=max(o.motion.head_speed_percent_s for o in near),
@@ -132,6 +144,12 @@ def measure(
         mouth_percent=float(np.linalg.norm(np.ptp(mouth, axis=0), axis=1).max()) if len(mouth) else 0.0,
         is_mouth=bool(power[_IN_MOUTH].sum() > 0.5),
     )
+
+
+def _means(values: np.ndarray, count: int) -> np.ndarray:
+    """Means over `count` neighbours each, of the newest values (N, …); the values themselves when there are fewer."""
+    whole = len(values) // count * count
+    return values[-whole:].reshape(-1, count, *values.shape[1:]).mean(axis=1) if whole else values
 
 
 def candidate(

@@ -17,7 +17,7 @@ from app.face.topology import LID_REGIONS, REGION_NAMES
 from app.spotting.patterns import detection_patterns, rigid_patterns
 
 REST_S = 0.2  # that a movement is compared with, before its onset
-AFTER_S = 0.08  # and after its offset: what a decision waits for
+AFTER_S = 0.06  # and after its offset: what a decision waits for
 _APEX_AT = 0.45  # of a pulse's duration
 # Noise of a region at the start, and its floor, in percent of the inter-ocular distance.
 _INITIAL_NOISE_PERCENT = np.array([0.24 if name in LID_REGIONS else 0.12 for name in REGION_NAMES]).repeat(2)
