@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median_high
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class Finding:
             / (scores.weights[template, pattern] @ scores.amplitude_percent[template]),
             scores.amplitude_percent[template],
             scores.noise_percent[template],
-            bank.templates[template].duration_s,
+            scores.templates[template].duration_s,
             now_ns,
         )
 
@@ -107,7 +108,7 @@ def series(history: TimeBuffer[Observation]) -> tuple[np.ndarray, np.ndarray]:
 
 def eye_drop(history: TimeBuffer[Observation], from_ns: int, to_ns: int) -> float:
     """How far the lids came down in this time, as a fraction of their usual opening."""
-    usual = float(np.median([o.eye_opening for o in history]))
+    usual = median_high(o.eye_opening for o in history)
     least = min((o.eye_opening for o in history if from_ns <= o.timestamp_ns <= to_ns), default=usual)
     return max(0.0, 1 - least / (usual + 1e-9))
 

@@ -73,10 +73,18 @@ class Scores:
     `weights` (D, K, 2R): on displacements, what the scores were made with, without their scale.
     """
 
+    templates: tuple[Template, ...]
     scores: np.ndarray
     amplitude_percent: np.ndarray
     noise_percent: np.ndarray
     weights: np.ndarray
+
+    def of(self, rows: slice) -> Scores:
+        """The same of some of the templates."""
+        return Scores(
+            self.templates[rows], self.scores[rows], self.amplitude_percent[rows], self.noise_percent[rows],
+            self.weights[rows],
+        )  # fmt: skip
 
     def best(self, patterns: np.ndarray) -> tuple[int, int]:
         """Template and pattern with the highest score among some patterns."""
@@ -85,8 +93,8 @@ class Scores:
         return int(template), int(patterns[position])
 
     def highest(self, patterns: np.ndarray | slice = slice(None)) -> float:
-        """The highest score among some patterns."""
-        return float(np.fmax.reduce(self.scores[:, patterns], axis=None))  # nanmax takes five times as long
+        """The highest score among some patterns; −inf when the history is too short for all templates."""
+        return float(np.fmax.reduce(self.scores[:, patterns], axis=None, initial=-np.inf))
 
 
 class FilterBank:
@@ -131,23 +139,19 @@ class FilterBank:
             self._units = np.sqrt((self._fused * self.patterns).sum(axis=2))
             self._fused_s = now_s
         raw = (self._fused @ amplitude[:, :, None])[:, :, 0] / self._units
-        result = Scores(raw / np.maximum(self._spread, 1.0), amplitude, noise, self._fused)
+        result = Scores(self.templates, raw / np.maximum(self._spread, 1.0), amplitude, noise, self._fused)
         self._learn(now_s, known, amplitude, raw)
         return result
 
     def _amplitudes(self, times_s: np.ndarray, displacement_percent: np.ndarray) -> np.ndarray:
-        """Height of each template in each region (D, 2R); NaN from the first template on that reaches back too far."""
-        amplitude = np.full((len(self.templates), displacement_percent.shape[1]), np.nan)
-        now_s = times_s[-1]
-        reached = np.flatnonzero(now_s - self._spans_s < times_s[0])
-        known = int(reached[0]) if len(reached) else len(self.templates)
-        if known == 0:
-            return amplitude
-        counts = len(times_s) - np.searchsorted(times_s, now_s - self._spans_s[:known])
-        relative_s = times_s[-int(counts.max()) :] - now_s
-        self._renew_heights(counts, relative_s)
-        amplitude[:known] = self._heights @ displacement_percent[-len(relative_s) :]
-        amplitude[:known][counts <= _FEW_FRAMES] = np.nan
+        """Height of each template in each region (D, 2R); NaN where it reaches back too far."""
+        since_s = times_s[-1] - self._spans_s
+        counts = np.where(since_s < times_s[0], 0, len(times_s) - np.searchsorted(times_s, since_s))
+        if (longest := int(counts.max())) == 0:
+            return np.full((len(counts), displacement_percent.shape[1]), np.nan)
+        self._renew_heights(counts, times_s[-longest:] - times_s[-1])
+        amplitude = self._heights @ displacement_percent[-longest:]
+        amplitude[counts <= _FEW_FRAMES] = np.nan
         return amplitude
 
     def _renew_heights(self, counts: np.ndarray, relative_s: np.ndarray) -> None:
@@ -217,7 +221,7 @@ def fit_pulse(
         duration_s: of the filter that found it. A much longer pulse must explain much more: it may be drift.
     """
     times_s, signal = _thinned(times_s, signal)
-    apexes_s = np.linspace(apex_from_s, apex_to_s, 24)
+    apexes_s = np.linspace(apex_from_s, apex_to_s, 16)
     best = _best_pulse(times_s, signal, apexes_s, _SIDES_S, _SIDES_S, max(_LONGEST_S, 1.25 * duration_s))
     step_s = float(apexes_s[1] - apexes_s[0])
     return _best_pulse(

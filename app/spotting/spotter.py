@@ -22,6 +22,7 @@ from app.spotting.patterns import detection_patterns, is_lower_face
 from app.spotting.pulses import AFTER_S, PULSES, REST_S, RISES, FilterBank, Scores, fit_pulse
 from app.spotting.sensitivity import least_log_odds
 
+_PULSE_ROWS, _RISE_ROWS = slice(len(PULSES)), slice(len(PULSES), None)
 _HISTORY_S = 1.6
 _NEVER_NS = -(10**18)
 _MIN_RISE = 3.6  # standard deviations; a rise below it is not followed
@@ -67,7 +68,7 @@ class Spotter:
 
     def _start_over(self) -> None:
         self._history.clear()
-        self._pulses, self._rises = FilterBank(PULSES), FilterBank(RISES)
+        self._bank = FilterBank((*PULSES, *RISES))
         is_lower = np.array([is_lower_face(pattern) for pattern in detection_patterns().values()])
         self._halves = (_Half(np.flatnonzero(~is_lower)), _Half(np.flatnonzero(is_lower)))
         self._announced: list[Movement] = []  # and not decided yet
@@ -103,16 +104,15 @@ class Spotter:
         now_ns = frame.timestamp_ns
         self._history.append(Observation(frame.index, now_ns, motion, face.eye_opening))
         self._times_s, self._displacement = series(self._history)
-        pulses = self._pulses.update(self._times_s, self._displacement)
-        rises = self._rises.update(self._times_s, self._displacement)
+        scores = self._bank.update(self._times_s, self._displacement)
         announced: list[Candidate] = []
         decided: list[Candidate] = []
         strength = 0.0
-        if pulses is None or rises is None or self._history.span_ns < self._config.warmup_s * 1e9:
+        if scores is None or self._history.span_ns < self._config.warmup_s * 1e9:
             self.state = SpotState.WARMUP
         else:
-            strength = max(0.0, pulses.highest(), rises.highest()) / _MIN_RISE
-            self._advance(pulses, rises, now_ns, announced, decided)
+            strength = max(0.0, scores.highest()) / _MIN_RISE
+            self._advance(scores.of(_PULSE_ROWS), scores.of(_RISE_ROWS), now_ns, announced, decided)
         sample = MotionSample(
             frame.index,
             now_ns,
@@ -132,7 +132,7 @@ class Spotter:
         for half in self._halves:
             if (passed := self._follow_rise(half, rises, now_ns)) is not None:
                 announced.append(passed)
-            _remember(half, pulses, self._pulses, now_ns)
+            _remember(half, pulses, self._bank, now_ns)
         settled = [half for half in self._halves if _has_settled(half, pulses, now_ns)]
         # Of two halves that moved at once, the one in which it shows better speaks first.
         for half in sorted(settled, key=lambda half: -half.found.score if half.found else 0.0):
@@ -164,13 +164,13 @@ class Spotter:
             half.is_rested |= score < _REST_SHARE * _MIN_RISE
             if score < _MIN_RISE or not half.is_rested:
                 return None
-            rise = Finding.best_of(rises, self._rises, half.patterns, now_ns)
+            rise = Finding.best_of(rises, self._bank, half.patterns, now_ns)
             if self._is_way_back(rise):
                 return None
             half.is_rested = False
             half.rising = Movement(rise, now_ns - int(rise.duration_s * 1e9))
         elif score > half.rising.rise.score:
-            half.rising.renew(Finding.best_of(rises, self._rises, half.patterns, now_ns))
+            half.rising.renew(Finding.best_of(rises, self._bank, half.patterns, now_ns))
         movement = half.rising
         movement.follow(level := self._level(movement), now_ns)
         if not movement.has_passed_apex(level, now_ns):
