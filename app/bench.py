@@ -19,8 +19,9 @@ from app.face.tracker import open_face_mesh, silenced_stderr
 from app.pipeline import Pipeline, Recogniser
 from app.runtime.overlap import steps
 
-# The two loops take turns in blocks of this many frames, so that a machine that slows down slows both.
-_BLOCK = 60
+# The two loops take turns in blocks of this many frames, so that a machine that slows down slows both. Not fewer: at
+# the end of a block nothing overlaps.
+_BLOCK = 100
 _WARM_UP = 10
 _PAIRS = 20  # that the network is timed on
 
