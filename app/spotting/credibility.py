@@ -1,7 +1,8 @@
 """How much a movement looks like a micro-expression: a logistic regression on what was measured of it.
 
-The coefficients come from animated photographs and real recordings in which each micro-expression is known. In words:
-it goes along one action unit and the rest of the face is still, a pulse explains it, it was quiet before, it is small.
+The coefficients come from animated photographs and real recordings in which each micro-expression is known. In words: a
+pulse explains it, it was quiet before, the rest of the face is still, and it is about one percent of the inter-ocular
+distance: neither noise nor speech.
 """
 
 from __future__ import annotations
