@@ -6,9 +6,9 @@ import numpy as np
 
 from app.config import FALSE_ALARMS_PER_MIN
 
-# False alarms a minute → least log odds. Measured without the network, each clip by coefficients that had not seen it, and
-# set between what quiet faces, animated photographs with distractors, and real talk give on average (0.6 a minute at the
-# odds of 1) and what clips of small, noisy or talking faces do (5).
+# False alarms a minute → least log odds. Measured without the network, each clip by coefficients that had not seen it,
+# and set between what quiet faces, animated photographs with distractors, and real talk give on average (0.6 a minute
+# at the odds of 1) and what clips of small, noisy or talking faces do (5).
 _MEASURED = ((0.25, 1.5), (0.5, 0.9), (1.0, 0.4), (2.0, -0.1), (4.0, -0.6), (8.0, -1.3))
 
 
