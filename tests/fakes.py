@@ -217,7 +217,7 @@ def candidate(end_ns: int = 1_000_000_000, *, rejected_because: str = "") -> Can
         apex=apex,
         offset=offset,
         onset_ns=onset.timestamp_ns,
-        apex_ns=apex.timestamp_ns,
+        apex_ns=apex.timestamp_ns - 20_000_000,  # the exact time is not that of its frame
         offset_ns=offset.timestamp_ns,
         movements=(
             RegionMovement("left mouth corner", 1.1, -0.9, 0.1),

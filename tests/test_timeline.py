@@ -120,7 +120,7 @@ class TestMouse:
         timeline.show_selected()
         with qtbot.waitSignal(timeline.key_frame_moved) as moved:
             drag(qtbot, timeline, 4.7, 5.3)
-        assert moved.args[2] == ORIGIN_NS + 4_850 * MS  # the apex
+        assert moved.args[2] == event.candidate.apex_ns
 
     def test_dragging_elsewhere_pans_and_without_a_selection_there_are_no_handles(self, qtbot, timeline):
         recording(timeline)

@@ -56,7 +56,7 @@ class Replay(QObject):
 
     def next_event(self, direction: int) -> None:
         """Select the next or, negative, the previous event, and show its apex; of a live source the next one kept."""
-        events = sorted(self._workspace.events, key=lambda event: event.candidate.apex_ns)
+        events = sorted(self._workspace.events, key=lambda event: event.candidate.apex.timestamp_ns)
         if not events:
             return
         selected = self._workspace.selected
@@ -64,7 +64,7 @@ class Replay(QObject):
         if isinstance(selected, Event) and selected in events and (self.player is None or self._is_near(selected)):
             position = events.index(selected) + direction
         else:
-            later = [i for i, event in enumerate(events) if event.candidate.apex_ns > here_ns]
+            later = [i for i, event in enumerate(events) if event.candidate.apex.timestamp_ns > here_ns]
             position = (later[0] if later else len(events)) - (direction < 0)
         event = events[min(max(position, 0), len(events) - 1)]
         self._workspace.select(event)
@@ -80,7 +80,7 @@ class Replay(QObject):
             return
         candidate = item.candidate if isinstance(item, Event) else item
         player.pause()
-        player.seek_time(candidate.apex_ns)
+        player.seek_time(candidate.apex.timestamp_ns)  # the exact apex may lie before its frame
         self._show()
 
     def begin(self) -> None:
