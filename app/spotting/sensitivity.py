@@ -7,8 +7,8 @@ import numpy as np
 from app.config import FALSE_ALARMS_PER_MIN
 
 # False alarms a minute → least log odds. Measured with the network, which withdraws two in three of them: quiet faces,
-# animated photographs with distractors and real talk give about half as many as asked for, small, noisy and turned faces
-# that talk two to three times as many.
+# animated photographs with distractors and real talk give about half as many as asked for; small, noisy and turned
+# faces that talk give two to three times as many.
 _MEASURED = ((0.25, 1.2), (0.5, 0.5), (1.0, 0.1), (2.0, -0.35), (4.0, -0.8), (8.0, -1.5))
 
 
