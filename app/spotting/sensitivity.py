@@ -9,7 +9,7 @@ from app.config import FALSE_ALARMS_PER_MIN
 # False alarms a minute → least log odds. Measured with the network, which withdraws two in three of them: quiet faces,
 # animated photographs with distractors and real talk give about half as many as asked for; small, noisy and turned
 # faces that talk give two to three times as many.
-_MEASURED = ((0.25, 1.2), (0.5, 0.5), (1.0, 0.1), (2.0, -0.35), (4.0, -0.8), (8.0, -1.5))
+_MEASURED = ((0.25, 1.5), (0.5, 0.9), (1.0, 0.4), (2.0, -0.1), (4.0, -0.6), (8.0, -1.3))
 
 
 def least_log_odds(false_alarms_per_min: float) -> float:
