@@ -160,6 +160,28 @@ def test_noise_alone_gives_no_event(seed: int, fps: float) -> None:
     assert accepted(steady(fps), [], seed=seed) == []
 
 
+def test_what_a_face_does_at_rest_is_learned_all_the_time() -> None:
+    """Also long after the buffer of frames is full: a restless face needs more to stand out."""
+
+    def restless(time_s: float, motion: RegionalMotion) -> RegionalMotion:
+        sway = 0.4 * np.sin(2 * np.pi * 3.1 * time_s) if 3.0 < time_s < 14.0 else 0.0
+        return replace(motion, displacement_percent=motion.displacement_percent + sway * UNITS["12L"])
+
+    movement = [Movement(15.0, 15.15, 15.4, 3.0)]
+    (calm,) = accepted(steady(30, 16.5), movement)
+    (lively,) = (c for c in decided(steady(30, 16.5), movement, change=restless) if c.apex_ns > 14.9e9)
+    assert lively.spot_score < 0.9 * calm.spot_score
+
+
+def test_a_movement_is_announced_at_its_apex_while_another_goes_on() -> None:
+    smile, brow = Movement(2.0, 2.4, 99.0, 2.5, "12"), Movement(2.7, 2.82, 3.05, 2.0, "4")
+    steps = list(replay(steady(60), [smile, brow]))
+    (at_s,) = [s.time_s for s in steps for c in s.announced if "left inner brow" in c.regions[:2]]
+    assert brow.apex_s < at_s < brow.offset_s
+    (found,) = [c for s in steps for c in s.decided if c.rejection is None]
+    assert found.apex_ns / 1e9 == pytest.approx(brow.apex_s, abs=0.03)
+
+
 def test_slow_drift_is_silent() -> None:
     assert accepted(steady(30, 9.0), [Movement(0.0, 5.0, 9.0, 2.0)]) == []
 

@@ -42,7 +42,7 @@ _RETURN_NS = int((REST_S + max(rise.duration_s for rise in RISES)) * 1e9)  # how
 class _Half:
     """One half of the face. `patterns`: columns of the scores; `found`: the highest pulse until it is judged.
 
-    `rising`: the movement that has not passed its apex yet; a next one begins when the rises have been at `is_rested`.
+    `rising`: the movement that has not passed its apex yet. `is_rested`: no rise since, so the next is another.
     """
 
     patterns: np.ndarray
